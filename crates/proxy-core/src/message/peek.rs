@@ -1,0 +1,218 @@
+//! Every member of `params` and `result` that the proxy ever reads. Nothing else in a message's payload is opened.
+//!
+//! A member that stands twice in one object makes the message invalid: two readers would take different ones.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, de::IgnoredAny};
+use serde_json::value::RawValue;
+
+use super::{Notification, ProgressToken, Request, RequestId, Response, Span, parse};
+use crate::version::ProtocolVersion;
+
+/// The parameters are not what the method's definition says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the parameters do not fit the method")]
+pub struct InvalidParams;
+
+/// What a client declared that it can be asked for (2025-11-25, basic/lifecycle, capability negotiation).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ClientCapabilities {
+    /// `sampling/createMessage`.
+    pub sampling: bool,
+    /// `roots/list`.
+    pub roots: bool,
+    /// `elicitation/create` by form; an empty `elicitation` object means this.
+    pub elicitation_form: bool,
+    /// `elicitation/create` by URL.
+    pub elicitation_url: bool,
+}
+
+impl ClientCapabilities {
+    /// Whether the client may be sent this request of the server's. Methods that no capability governs may pass.
+    pub(crate) fn allow(self, request: &Request) -> bool {
+        match request.method() {
+            "sampling/createMessage" => self.sampling,
+            "roots/list" => self.roots,
+            "elicitation/create" if elicitation_is_by_url(request) => self.elicitation_url,
+            "elicitation/create" => self.elicitation_form,
+            _ => true,
+        }
+    }
+}
+
+/// What is read of the parameters of `initialize`.
+#[derive(Debug)]
+pub(crate) struct InitializeParams {
+    /// The revision that the client asks for and where it stands, to be replaced where it is none of the legacy era.
+    pub(crate) version: (Option<ProtocolVersion>, Span),
+    pub(crate) capabilities: ClientCapabilities,
+}
+
+#[derive(Deserialize)]
+struct Meta<'text> {
+    #[serde(borrow, rename = "progressToken")]
+    progress_token: Option<&'text RawValue>,
+    #[serde(rename = "io.modelcontextprotocol/protocolVersion")]
+    modern_version: Option<IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+struct Params<'text> {
+    #[serde(borrow, rename = "_meta")]
+    meta: Option<&'text RawValue>,
+    #[serde(borrow)]
+    name: Option<&'text RawValue>,
+    #[serde(borrow)]
+    mode: Option<&'text RawValue>,
+    #[serde(borrow, rename = "requestId")]
+    request_id: Option<&'text RawValue>,
+    #[serde(borrow, rename = "progressToken")]
+    progress_token: Option<&'text RawValue>,
+    #[serde(borrow, rename = "protocolVersion")]
+    protocol_version: Option<&'text RawValue>,
+    #[serde(borrow)]
+    capabilities: Option<&'text RawValue>,
+}
+
+impl Request {
+    /// Whether the request claims the modern era: `_meta` names a protocol version, or the method is `server/discover`.
+    pub fn claims_modern_era(&self) -> bool {
+        self.method() == "server/discover"
+            || meta(&self.text, self.params.as_ref())
+                .ok()
+                .flatten()
+                .is_some_and(|meta| meta.modern_version.is_some())
+    }
+
+    /// The progress token that it carries.
+    pub fn progress_token(&self) -> Result<Option<ProgressToken>, InvalidParams> {
+        Ok(progress_token(&self.text, self.params.as_ref())?.map(|(token, _)| token))
+    }
+
+    /// The name of the tool that a `tools/call` calls.
+    pub(crate) fn tool_name(&self) -> Option<String> {
+        if self.method() != "tools/call" {
+            return None;
+        }
+        let params = params(&self.text, self.params.as_ref()).ok().flatten()?;
+        serde_json::from_str(params.name?.get()).ok()
+    }
+
+    pub(crate) fn initialize_params(&self) -> Result<InitializeParams, InvalidParams> {
+        let params = params(&self.text, self.params.as_ref())?.ok_or(InvalidParams)?;
+        let version = params.protocol_version.ok_or(InvalidParams)?.get();
+        let date: Cow<'_, str> = serde_json::from_str(version).map_err(|_| InvalidParams)?;
+        Ok(InitializeParams {
+            version: (ProtocolVersion::parse(&date), parse::span(&self.text, version)),
+            capabilities: params
+                .capabilities
+                .map(|raw| capabilities(raw.get()))
+                .transpose()?
+                .unwrap_or_default(),
+        })
+    }
+}
+
+impl Notification {
+    /// Whether the notification claims the modern era in its `_meta`.
+    pub fn claims_modern_era(&self) -> bool {
+        meta(&self.text, self.params.as_ref())
+            .ok()
+            .flatten()
+            .is_some_and(|meta| meta.modern_version.is_some())
+    }
+
+    /// The request that a `notifications/cancelled` names, and where.
+    pub(crate) fn cancelled_request(&self) -> Result<(RequestId, Span), InvalidParams> {
+        let params = params(&self.text, self.params.as_ref())?.ok_or(InvalidParams)?;
+        let id = params.request_id.ok_or(InvalidParams)?.get();
+        Ok((RequestId::from_json(id).ok_or(InvalidParams)?, parse::span(&self.text, id)))
+    }
+
+    /// The token of a `notifications/progress`, and where it stands.
+    pub(crate) fn progress(&self) -> Result<(ProgressToken, Span), InvalidParams> {
+        let params = params(&self.text, self.params.as_ref())?.ok_or(InvalidParams)?;
+        let token = params.progress_token.ok_or(InvalidParams)?.get();
+        Ok((ProgressToken::from_json(token).ok_or(InvalidParams)?, parse::span(&self.text, token)))
+    }
+}
+
+impl Response {
+    /// The revision in the result of `initialize`.
+    pub(crate) fn negotiated_version(&self) -> Option<ProtocolVersion> {
+        let params: Params<'_> = serde_json::from_str(self.result()?).ok()?;
+        let date: Cow<'_, str> = serde_json::from_str(params.protocol_version?.get()).ok()?;
+        ProtocolVersion::parse(&date)
+    }
+}
+
+/// The progress token in `params._meta`, and where it stands.
+pub(super) fn progress_token(
+    text: &str,
+    params: Option<&Span>,
+) -> Result<Option<(ProgressToken, Span)>, InvalidParams> {
+    let Some(raw) = meta(text, params)?.and_then(|meta| meta.progress_token) else { return Ok(None) };
+    let token = ProgressToken::from_json(raw.get()).ok_or(InvalidParams)?;
+    Ok(Some((token, parse::span(text, raw.get()))))
+}
+
+/// Where the value of `params.{key}` stands, for the few keys that are named here.
+pub(super) fn member(
+    text: &str,
+    params_span: Option<&Span>,
+    key: &str,
+) -> Result<Option<Span>, InvalidParams> {
+    let Some(params) = params(text, params_span)? else { return Ok(None) };
+    let raw = match key {
+        "_meta" => params.meta,
+        "protocolVersion" => params.protocol_version,
+        _ => None,
+    };
+    Ok(raw.map(|raw| parse::span(text, raw.get())))
+}
+
+fn elicitation_is_by_url(request: &Request) -> bool {
+    params(&request.text, request.params.as_ref())
+        .ok()
+        .flatten()
+        .and_then(|params| params.mode)
+        .is_some_and(|mode| serde_json::from_str::<Cow<'_, str>>(mode.get()).is_ok_and(|mode| mode == "url"))
+}
+
+fn capabilities(text: &str) -> Result<ClientCapabilities, InvalidParams> {
+    #[derive(Deserialize)]
+    struct Declared {
+        sampling: Option<IgnoredAny>,
+        roots: Option<IgnoredAny>,
+        elicitation: Option<Elicitation>,
+    }
+    #[derive(Deserialize)]
+    struct Elicitation {
+        form: Option<IgnoredAny>,
+        url: Option<IgnoredAny>,
+    }
+    let declared: Declared = serde_json::from_str(text).map_err(|_| InvalidParams)?;
+    let elicitation = declared.elicitation;
+    Ok(ClientCapabilities {
+        sampling: declared.sampling.is_some(),
+        roots: declared.roots.is_some(),
+        elicitation_form: elicitation
+            .as_ref()
+            .is_some_and(|modes| modes.form.is_some() || modes.url.is_none()),
+        elicitation_url: elicitation.is_some_and(|modes| modes.url.is_some()),
+    })
+}
+
+fn params<'text>(text: &'text str, span: Option<&Span>) -> Result<Option<Params<'text>>, InvalidParams> {
+    let Some(params) = span.and_then(|span| text.get(span.clone())) else { return Ok(None) };
+    if params.starts_with('[') {
+        return Ok(None);
+    }
+    serde_json::from_str(params).map(Some).map_err(|_| InvalidParams)
+}
+
+fn meta<'text>(text: &'text str, span: Option<&Span>) -> Result<Option<Meta<'text>>, InvalidParams> {
+    let Some(raw) = params(text, span)?.and_then(|params| params.meta) else { return Ok(None) };
+    serde_json::from_str(raw.get()).map(Some).map_err(|_| InvalidParams)
+}

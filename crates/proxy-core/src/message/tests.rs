@@ -1,0 +1,156 @@
+use super::*;
+
+fn request(text: &str) -> Request {
+    match Message::parse(text) {
+        Ok(Message::Request(request)) => request,
+        other => panic!("no request: {other:?}"),
+    }
+}
+
+#[test]
+fn kinds_are_told_apart() {
+    assert!(matches!(Message::parse(r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#), Ok(Message::Request(_))));
+    assert!(matches!(Message::parse(r#"{"jsonrpc":"2.0","method":"a"}"#), Ok(Message::Notification(_))));
+    assert!(matches!(
+        Message::parse(r#"{"jsonrpc":"2.0","id":"x","result":null}"#),
+        Ok(Message::Response(_))
+    ));
+    assert!(matches!(Message::parse(r#"{"jsonrpc":"2.0","id":null,"error":{}}"#), Ok(Message::Response(_))));
+}
+
+#[test]
+fn what_is_no_message_is_refused_with_its_code() {
+    for (text, code) in [
+        ("", code::PARSE_ERROR),
+        ("{", code::PARSE_ERROR),
+        ("nonsense", code::PARSE_ERROR),
+        ("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"a\"} x", code::PARSE_ERROR),
+        ("1", code::INVALID_REQUEST),
+        ("{}", code::INVALID_REQUEST),
+        (r#"{"jsonrpc":"1.0","id":1,"method":"a"}"#, code::INVALID_REQUEST),
+        (r#"{"jsonrpc":"2.0","id":null,"method":"a"}"#, code::INVALID_REQUEST),
+        (r#"{"jsonrpc":"2.0","id":{},"method":"a"}"#, code::INVALID_REQUEST),
+        (r#"{"jsonrpc":"2.0","id":true,"method":"a"}"#, code::INVALID_REQUEST),
+        (r#"{"jsonrpc":"2.0","id":1,"id":2,"method":"a"}"#, code::INVALID_REQUEST),
+        (r#"{"jsonrpc":"2.0","id":1,"method":7}"#, code::INVALID_REQUEST),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"a","params":7}"#, code::INVALID_REQUEST),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"a","result":{}}"#, code::INVALID_REQUEST),
+        (r#"{"jsonrpc":"2.0","id":1,"result":{},"error":{}}"#, code::INVALID_REQUEST),
+        (r#"{"jsonrpc":"2.0","result":{}}"#, code::INVALID_REQUEST),
+        (r#"{"jsonrpc":"2.0","id":1}"#, code::INVALID_REQUEST),
+    ] {
+        assert_eq!(Message::parse(text).map_err(|error| error.code()).err(), Some(code), "{text}");
+    }
+    assert_eq!(Body::parse(vec![0xff, 0xfe]).err(), Some(MessageError::NotJson));
+    assert_eq!(Body::parse(b"[]".to_vec()).map_err(|error| error.code()).err(), Some(code::INVALID_REQUEST));
+}
+
+#[test]
+fn ids_keep_value_and_type() {
+    for id in ["1", r#""1""#, "-7", "12345678901234567890123", r#""ä\"""#, "1.50"] {
+        let parsed = request(&format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"a"}}"#));
+        assert_eq!(parsed.id().to_json(), id);
+    }
+    assert_ne!(RequestId::number(1), RequestId::string("1"));
+}
+
+#[test]
+fn replacing_an_id_and_a_token_leaves_every_other_byte() {
+    let text = "{ \"x\":1e3 ,\"params\":{\"a\":[1.0,\"\\u00e4\"], \"_meta\" : {\"progressToken\":  7,\"k\":null}},\n\"id\":\"a\",\"method\":\"tools/call\",\"jsonrpc\":\"2.0\",\"y\":{}}";
+    let token = ProgressToken::from_json("\"wire\"").unwrap();
+    let changed = request(text).readdressed(RequestId::string("wire"), Some(&token)).unwrap();
+    let expected = text.replace("\"id\":\"a\"", "\"id\":\"wire\"").replace("  7,", "  \"wire\",");
+    assert_eq!(changed.as_str(), expected);
+    let again = request(changed.as_str());
+    assert_eq!(again.params(), changed.params());
+    assert_eq!(again.id(), changed.id());
+    let back =
+        changed.readdressed(RequestId::string("a"), Some(&ProgressToken::from_json("7").unwrap())).unwrap();
+    assert_eq!(back.as_str(), text);
+}
+
+#[test]
+fn members_are_added_or_replaced() {
+    let plain = r#"{"jsonrpc":"2.0","id":1,"method":"initialize"}"#;
+    let added = request(plain).with_param("reply", "\"u\"").unwrap().with_meta("replyTo", "\"u\"").unwrap();
+    assert_eq!(
+        added.as_str(),
+        r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"_meta":{"replyTo":"u"},"reply":"u"}}"#
+    );
+    assert_eq!(added.params(), request(added.as_str()).params());
+    let replaced = added.with_param("reply", "\"v\"").unwrap().with_meta("replyTo", "7").unwrap();
+    assert_eq!(
+        replaced.as_str(),
+        r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"_meta":{"replyTo":7},"reply":"v"}}"#
+    );
+    let empty = request(r#"{"jsonrpc":"2.0","params":{},"id":1,"method":"m"}"#).with_meta("k", "1").unwrap();
+    assert_eq!(empty.as_str(), r#"{"jsonrpc":"2.0","params":{"_meta":{"k":1}},"id":1,"method":"m"}"#);
+    assert_eq!(empty.id_span, request(empty.as_str()).id_span);
+}
+
+#[test]
+fn a_response_gets_the_clients_id_back() {
+    let Ok(Message::Response(response)) =
+        Message::parse(r#"{"jsonrpc":"2.0","id":"wire","result":{"a":1.0}}"#)
+    else {
+        panic!()
+    };
+    let restored = response.readdressed(&RequestId::number(5));
+    assert_eq!(restored.as_str(), r#"{"jsonrpc":"2.0","id":5,"result":{"a":1.0}}"#);
+    assert_eq!(restored.result(), Some(r#"{"a":1.0}"#));
+}
+
+#[test]
+fn a_member_that_stands_twice_is_refused_where_it_matters() {
+    let twice = request(
+        r#"{"jsonrpc":"2.0","id":1,"method":"m","params":{"_meta":{"progressToken":1,"progressToken":2}}}"#,
+    );
+    assert_eq!(twice.progress_token(), Err(InvalidParams));
+}
+
+#[test]
+fn capabilities_are_read_as_declared() {
+    let declared = |capabilities: &str| {
+        request(&format!(
+            r#"{{"jsonrpc":"2.0","id":1,"method":"initialize","params":{{"protocolVersion":"2025-06-18","capabilities":{capabilities}}}}}"#
+        ))
+        .initialize_params()
+        .unwrap()
+        .capabilities
+    };
+    assert_eq!(declared("{}"), ClientCapabilities::default());
+    assert!(declared(r#"{"elicitation":{}}"#).elicitation_form);
+    assert!(!declared(r#"{"elicitation":{"url":{}}}"#).elicitation_form);
+    assert!(declared(r#"{"elicitation":{"url":{}}}"#).elicitation_url);
+    assert!(declared(r#"{"sampling":{},"roots":{"listChanged":true}}"#).sampling);
+}
+
+#[test]
+fn the_modern_era_is_recognized() {
+    assert!(request(r#"{"jsonrpc":"2.0","id":1,"method":"server/discover"}"#).claims_modern_era());
+    assert!(
+        request(r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}"#)
+            .claims_modern_era()
+    );
+    assert!(!request(r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#).claims_modern_era());
+}
+
+#[test]
+fn messages_of_our_own_know_their_members() {
+    let cancelled = Notification::cancelled(&RequestId::string("w"), "because");
+    assert_eq!(cancelled.cancelled_request().unwrap().0, RequestId::string("w"));
+    let error = Response::error(
+        Some(RequestId::number(1)),
+        &ErrorObject::new(code::INTERNAL_ERROR, "gone", "timeout"),
+    );
+    assert_eq!(
+        error.as_str(),
+        r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32603,"message":"gone","data":{"reason":"timeout"}}}"#
+    );
+    let Ok(Message::Response(parsed)) = Message::parse(error.as_str()) else { panic!() };
+    assert_eq!(parsed.error_text(), error.error_text());
+    assert_eq!(
+        Response::empty_result(RequestId::string("a")).as_str(),
+        r#"{"jsonrpc":"2.0","id":"a","result":{}}"#
+    );
+}
