@@ -3,6 +3,7 @@
 //! No sockets, no HTTP, no AWS. To read it: `message`, then `backend` (the contract with the transports).
 
 pub mod backend;
+pub mod config;
 pub mod error;
 pub mod id;
 pub mod message;
