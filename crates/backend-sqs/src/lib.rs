@@ -1,1 +1,3 @@
-//! placeholder
+//! The SQS backend of the MCP async transport proxy.
+
+pub mod config;
