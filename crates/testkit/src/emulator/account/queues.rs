@@ -1,0 +1,115 @@
+//! The actions on queues: create, delete, find, attributes, tags.
+
+use serde_json::{Map, Value, json};
+use tokio::time::Instant;
+
+use super::super::error::ServiceError;
+use super::super::message::unix_millis;
+use super::super::queue::Queue;
+use super::super::request::Request;
+use super::super::rules::{names, tag_rate};
+use super::super::settings::{Settings, check_requested};
+use super::{State, arn};
+
+impl State {
+    /// Creates a queue, or finds the one of that name if its attributes are the same.
+    pub(super) fn create_queue(&mut self, now: Instant, request: &Request) -> Result<Value, ServiceError> {
+        let name = request.queue_name()?;
+        names::check(name, &request.attributes)?;
+        if let Some(queue) = self.queues.get(name) {
+            if let Some(attribute) = queue.settings.difference(&request.attributes) {
+                return Err(ServiceError::queue_exists(attribute));
+            }
+            return Ok(json!({ "QueueUrl": self.url(name) }));
+        }
+        names::check_not_deleted_recently(&mut self.deleted, now, name)?;
+        let mut settings = Settings::default();
+        settings.change(&request.attributes)?;
+        self.queues.insert(name.to_owned(), Queue::new(name.to_owned(), settings, request.tags.clone()));
+        Ok(json!({ "QueueUrl": self.url(name) }))
+    }
+
+    /// Deletes a queue and wakes those who wait on it.
+    pub(super) fn delete_queue(&mut self, now: Instant, request: &Request) -> Result<Value, ServiceError> {
+        let queue = self.queues.remove(request.queue()?).ok_or_else(ServiceError::no_such_queue)?;
+        queue.changed.notify_waiters();
+        self.deleted.insert(queue.name, now);
+        Ok(json!({}))
+    }
+
+    pub(super) fn get_queue_url(&self, request: &Request) -> Result<Value, ServiceError> {
+        let name = request.queue_name()?;
+        let known = self.queues.contains_key(name);
+        if known { Ok(json!({ "QueueUrl": self.url(name) })) } else { Err(ServiceError::no_such_queue()) }
+    }
+
+    /// Lists queues by prefix; a page ends with the name that the next one begins after.
+    pub(super) fn list_queues(&self, request: &Request) -> Value {
+        let prefix = request.queue_name_prefix.as_deref().unwrap_or_default();
+        let after = request.next_token.as_deref().unwrap_or_default();
+        let limit = request.max_results.unwrap_or(1000).clamp(1, 1000);
+        let mut names = self.queues.keys().filter(|name| name.starts_with(prefix) && name.as_str() > after);
+        let page: Vec<_> = names.by_ref().take(limit).collect();
+        let urls: Vec<_> = page.iter().map(|name| self.url(name)).collect();
+        match (names.next(), page.last()) {
+            (Some(_), Some(last)) if request.max_results.is_some() => {
+                json!({ "QueueUrls": urls, "NextToken": last })
+            }
+            _ => json!({ "QueueUrls": urls }),
+        }
+    }
+
+    pub(super) fn get_queue_attributes(
+        &mut self,
+        now: Instant,
+        request: &Request,
+    ) -> Result<Value, ServiceError> {
+        let queue = self.queue(request)?;
+        let wanted = &request.attribute_names;
+        for name in wanted {
+            check_requested(name)?;
+        }
+        let depth = queue.depth(now);
+        let mut all = queue.settings.all();
+        let unix_seconds = (unix_millis() / 1000).to_string();
+        all.extend([
+            ("ApproximateNumberOfMessages".into(), depth.visible.to_string()),
+            ("ApproximateNumberOfMessagesDelayed".into(), depth.delayed.to_string()),
+            ("ApproximateNumberOfMessagesNotVisible".into(), depth.in_flight.to_string()),
+            ("CreatedTimestamp".into(), unix_seconds.clone()),
+            ("LastModifiedTimestamp".into(), unix_seconds),
+            ("QueueArn".into(), arn(&queue.name)),
+        ]);
+        let is_wanted = |name: &String| wanted.iter().any(|wanted| wanted == "All" || wanted == name);
+        let values: Map<_, _> = all
+            .into_iter()
+            .filter(|(name, _)| is_wanted(name))
+            .map(|(name, value)| (name, value.into()))
+            .collect();
+        Ok(if values.is_empty() { json!({}) } else { json!({ "Attributes": values }) })
+    }
+
+    pub(super) fn set_queue_attributes(&mut self, request: &Request) -> Result<Value, ServiceError> {
+        let queue = self.queue(request)?;
+        queue.settings.change(&request.attributes)?;
+        queue.changed.notify_waiters();
+        Ok(json!({}))
+    }
+
+    pub(super) fn tag_queue(&mut self, now: Instant, request: &Request) -> Result<Value, ServiceError> {
+        tag_rate::admit(&mut self.tag_calls, now)?;
+        self.queue(request)?.tags.extend(request.tags.clone());
+        Ok(json!({}))
+    }
+
+    pub(super) fn untag_queue(&mut self, now: Instant, request: &Request) -> Result<Value, ServiceError> {
+        tag_rate::admit(&mut self.tag_calls, now)?;
+        self.queue(request)?.tags.retain(|key, _| !request.tag_keys.contains(key));
+        Ok(json!({}))
+    }
+
+    pub(super) fn list_queue_tags(&mut self, request: &Request) -> Result<Value, ServiceError> {
+        let tags = &self.queue(request)?.tags;
+        Ok(if tags.is_empty() { json!({}) } else { json!({ "Tags": tags }) })
+    }
+}
