@@ -1,6 +1,6 @@
 //! The ids and names that routing depends on, each a type of its own so that one can never stand in for another.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
@@ -48,7 +48,7 @@ impl fmt::Debug for InstanceId {
 /// `{instance id}.{128 random bits}`: 45 characters of `A-Z a-z 0-9 - _ .`. Unguessable, since whoever knows it can address
 /// the session over a shared transport.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct RouteKey(Box<str>);
+pub struct RouteKey(Arc<str>);
 
 impl RouteKey {
     /// A new path of this instance.

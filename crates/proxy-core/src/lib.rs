@@ -7,4 +7,21 @@ pub mod config;
 pub mod error;
 pub mod id;
 pub mod message;
-pub mod version;
+mod metrics;
+mod principal;
+mod proxy;
+mod refusal;
+mod reply;
+mod router;
+mod state;
+mod version;
+
+pub use self::{
+    metrics::method_label,
+    principal::Principal,
+    proxy::{Opened, Proxy},
+    refusal::Refusal,
+    reply::{EventStream, Media, Pending, Reply, StreamEvent},
+    router::Router,
+    version::ProtocolVersion,
+};

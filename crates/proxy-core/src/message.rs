@@ -84,6 +84,14 @@ enum Outcome {
     Error(Span),
 }
 
+impl Outcome {
+    fn span(&self) -> Span {
+        match self {
+            Self::Result(span) | Self::Error(span) => span.clone(),
+        }
+    }
+}
+
 impl Message {
     /// Reads one message; arrays are no messages ([`Body::parse`] takes them).
     pub fn parse(text: impl Into<String>) -> Result<Self, MessageError> {
@@ -158,6 +166,11 @@ impl Request {
     pub fn as_str(&self) -> &str {
         &self.text
     }
+
+    /// The message as it travels.
+    pub fn into_text(self) -> String {
+        self.text
+    }
 }
 
 impl Notification {
@@ -197,30 +210,38 @@ impl Notification {
     pub fn as_str(&self) -> &str {
         &self.text
     }
+
+    /// The message as it travels.
+    pub fn into_text(self) -> String {
+        self.text
+    }
 }
 
 impl Response {
     /// The empty result, with which pings are answered.
     pub fn empty_result(id: RequestId) -> Self {
-        let mut text = parse::response_head(Some(&id));
-        let id_span = parse::response_id_span(&text);
-        text.push_str(r#","result":"#);
-        let start = text.len();
-        text.push_str("{}");
-        let outcome = Outcome::Result(start..text.len());
-        text.push('}');
-        Self { text, id: Some((id, id_span)), outcome }
+        Self::compose(Some(id), "result", "{}", Outcome::Result)
     }
 
     /// An error. Without an id it is one about a message whose id could not be read, which is written as `null`.
     pub fn error(id: Option<RequestId>, error: &ErrorObject<'_>) -> Self {
-        let mut text = parse::response_head(id.as_ref());
-        let id_span = parse::response_id_span(&text);
-        text.push_str(r#","error":"#);
+        Self::compose(id, "error", &error.to_json(), Outcome::Error)
+    }
+
+    /// The error with this text, for the request with this id.
+    fn from_error_text(id: &RequestId, error: &str) -> Self {
+        Self::compose(Some(id.clone()), "error", error, Outcome::Error)
+    }
+
+    fn compose(id: Option<RequestId>, member: &str, json: &str, outcome: fn(Span) -> Outcome) -> Self {
+        let head = r#"{"jsonrpc":"2.0","id":"#;
+        let id_text = id.as_ref().map_or_else(|| "null".into(), RequestId::to_json);
+        let mut text = format!("{head}{id_text},\"{member}\":");
         let start = text.len();
-        text.push_str(&error.to_json());
-        let outcome = Outcome::Error(start..text.len());
+        text.push_str(json);
+        let outcome = outcome(start..text.len());
         text.push('}');
+        let id_span = head.len()..head.len() + id_text.len();
         Self { text, id: id.map(|id| (id, id_span)), outcome }
     }
 

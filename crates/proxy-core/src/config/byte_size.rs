@@ -119,7 +119,8 @@ mod tests {
 
     #[test]
     fn what_is_written_can_be_read() {
-        for (bytes, text) in [(4 << 20, "4MiB"), (1 << 30, "1GiB"), (1536, "1536B"), (2048, "2KiB"), (0, "0B")]
+        for (bytes, text) in
+            [(4 << 20, "4MiB"), (1 << 30, "1GiB"), (1536, "1536B"), (2048, "2KiB"), (0, "0B")]
         {
             assert_eq!(format(bytes), text);
             assert_eq!(parse(text), Ok(bytes));

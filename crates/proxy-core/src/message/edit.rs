@@ -4,7 +4,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 
 use serde_json::value::RawValue;
 
-use super::{Message, Notification, ProgressToken, Request, RequestId, Response, Span, parse, peek};
+use super::{Message, Notification, Outcome, ProgressToken, Request, RequestId, Response, Span, parse, peek};
 use crate::message::peek::InvalidParams;
 
 impl Request {
@@ -60,24 +60,26 @@ impl Request {
 
 impl Notification {
     /// The same notification with the value at `span` replaced.
-    pub(crate) fn with_value(self, span: Span, json: String) -> Self {
+    pub(crate) fn with_value(self, span: Span, json: &str) -> Self {
         let Self { text, method, params } = self;
-        let (text, [params_span]) = splice(&text, vec![(span, json)], [params.clone().unwrap_or_default()]);
+        let (text, [params_span]) =
+            splice(&text, vec![(span, json.to_owned())], [params.clone().unwrap_or_default()]);
         Self { text, method, params: params.map(|_| params_span) }
     }
 }
 
 impl Response {
-    /// The same response under another id.
+    /// The same response under another id. An error that named no request gets one.
     pub(crate) fn readdressed(self, id: &RequestId) -> Self {
-        let Some((_, id_span)) = self.id else { return self };
-        let outcome = self.outcome;
-        let (super::Outcome::Result(body) | super::Outcome::Error(body)) = outcome.clone();
-        let (text, [id_span, body]) =
-            splice(&self.text, vec![(id_span.clone(), id.to_json())], [id_span, body]);
+        let Self { text, id: old, outcome } = self;
+        let body = outcome.span();
+        let Some((_, id_span)) = old else {
+            return Self::from_error_text(id, text.get(body).unwrap_or_default());
+        };
+        let (text, [id_span, body]) = splice(&text, vec![(id_span.clone(), id.to_json())], [id_span, body]);
         let outcome = match outcome {
-            super::Outcome::Result(_) => super::Outcome::Result(body),
-            super::Outcome::Error(_) => super::Outcome::Error(body),
+            Outcome::Result(_) => Outcome::Result(body),
+            Outcome::Error(_) => Outcome::Error(body),
         };
         Self { text, id: Some((id.clone(), id_span)), outcome }
     }

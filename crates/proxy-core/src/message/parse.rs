@@ -153,13 +153,3 @@ pub(super) fn push_params(text: &mut String, params: Option<&RawValue>) -> Optio
     text.push_str(params.get());
     Some(start..text.len())
 }
-
-const RESPONSE_HEAD: &str = r#"{"jsonrpc":"2.0","id":"#;
-
-pub(super) fn response_head(id: Option<&RequestId>) -> String {
-    format!("{RESPONSE_HEAD}{}", id.map_or_else(|| "null".into(), RequestId::to_json))
-}
-
-pub(super) fn response_id_span(head: &str) -> Span {
-    RESPONSE_HEAD.len()..head.len()
-}

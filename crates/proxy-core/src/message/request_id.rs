@@ -58,6 +58,11 @@ impl RequestId {
 }
 
 impl ProgressToken {
+    /// The string token with these characters.
+    pub(crate) fn string(text: impl Into<Box<str>>) -> Self {
+        Self(Scalar::String(text.into()))
+    }
+
     /// Reads the JSON text of a token.
     pub(crate) fn from_json(text: &str) -> Option<Self> {
         Scalar::from_json(text).map(Self)

@@ -1,0 +1,371 @@
+//! What clients do: open a session, send messages, read streams, end it.
+
+use std::{collections::HashSet, sync::Arc};
+
+use tokio::time::Instant;
+
+use super::{
+    Key, MAX_OUTBOX, Opened, Receipt, State, TAKEOVER_INTERVAL,
+    close::Closing,
+    exchange::{Ending, Exchange, Sending},
+    session::{Phase, STANDALONE, Session},
+    stream::{Cursor, Kind, Media, Stream, parse_event_id},
+    timers::Due,
+};
+use crate::{
+    backend::Remote,
+    id::{RouteKey, SessionId},
+    message::{Message, Notification, ProgressToken, Request, RequestId, Response},
+    metrics::method_label,
+    principal::Principal,
+    refusal::Refusal,
+    version::ProtocolVersion,
+};
+
+impl State {
+    /// Opens a session with its `initialize` request.
+    pub(crate) fn open(
+        &mut self,
+        caller: &Principal,
+        request: Request,
+        media: Media,
+        now: Instant,
+    ) -> Result<Opened, Refusal> {
+        self.admit_more()?;
+        if self.sessions.len() >= self.config.max_sessions {
+            return Err(Refusal::TooManySessions);
+        }
+        let asked = request.initialize_params()?;
+        let request = match asked.version {
+            (Some(_), _) => request,
+            // Servers disagree about what they answer to a revision they do not know, so they are never asked for one.
+            (None, _) => {
+                request.with_param("protocolVersion", &format!("\"{}\"", ProtocolVersion::LATEST))?
+            }
+        };
+        let token = request.progress_token()?;
+        let key = self.next_key;
+        self.next_key += 1;
+        let route = RouteKey::random(&self.instance);
+        let id = SessionId::random();
+        let remote = Remote { route: route.clone(), peer: None };
+        let mut session = Session::new(key, id.clone(), caller.clone(), remote, asked.capabilities, now);
+        session.idle_at = now + self.config.session_timeout;
+        self.timers.set(session.idle_at, key, Due::Idle);
+        let memory = Arc::clone(&self.memory);
+        let stream = session.add_stream(|number| Stream::for_exchanges(number, 1, media, memory));
+        self.sessions.insert(key, session);
+        self.by_id.insert(id.clone(), key);
+        self.by_route.insert(route, key);
+        self.metrics.sessions.inc();
+        if let Err(refusal) = self.begin(key, request, token, stream.number(), now) {
+            self.close_session(key, Closing::HandshakeFailed, now);
+            return Err(refusal);
+        }
+        Ok(Opened { key, session: id, stream })
+    }
+
+    /// Takes what a client sent in one go, all of it or nothing. Returns the stream of the answers, if there is something to
+    /// answer.
+    pub(crate) fn forward(
+        &mut self,
+        id: &SessionId,
+        caller: &Principal,
+        messages: Vec<Message>,
+        media: Media,
+        now: Instant,
+    ) -> Result<Option<(Key, Arc<Stream>)>, Refusal> {
+        let key = self.find(id, caller)?;
+        let requests = messages.iter().filter(|message| matches!(message, Message::Request(_))).count();
+        if requests > 0 {
+            self.admit_more()?;
+        }
+        let tokens = self.check_admission(key, &messages, requests)?;
+        let Some(session) = self.sessions.get_mut(&key) else { return Err(Refusal::SessionNotFound) };
+        session.last_activity = now;
+        let stream = (requests > 0).then(|| {
+            let memory = Arc::clone(&self.memory);
+            session.add_stream(|number| Stream::for_exchanges(number, requests, media, memory))
+        });
+        let mut tokens = tokens.into_iter();
+        for message in messages {
+            match (message, &stream) {
+                (Message::Request(request), Some(stream)) => {
+                    let token = tokens.next().flatten();
+                    if request.method() == "ping" {
+                        stream.push(Kind::Answer, Response::empty_result(request.id().clone()).into_text());
+                    } else {
+                        self.begin(key, request, token, stream.number(), now)?;
+                    }
+                }
+                (Message::Request(_), None) => {}
+                (Message::Notification(notification), _) => self.take_notification(key, notification, now),
+                (Message::Response(response), _) => self.take_response(key, response, now),
+            }
+        }
+        if let (Some(stream), Some(session)) = (&stream, self.sessions.get_mut(&key)) {
+            if stream.is_complete() {
+                session.retire_stream(stream.number());
+            } else if stream.can_carry_events()
+                && let Some(kept) =
+                    session.streams.get(&STANDALONE).filter(|kept| !kept.has_reader() && kept.has_unread())
+            {
+                stream.adopt(kept);
+                session.move_server_requests(STANDALONE, stream.number());
+            }
+        }
+        Ok(stream.map(|stream| (key, stream)))
+    }
+
+    /// Whether a new request or session may come in at all.
+    fn admit_more(&mut self) -> Result<(), Refusal> {
+        if self.draining {
+            return Err(Refusal::Draining);
+        }
+        if self.memory.is_full() {
+            self.sessions.values_mut().for_each(Session::forget_seen_streams);
+        }
+        if self.memory.is_full() || self.outbox.len() >= MAX_OUTBOX {
+            return Err(Refusal::OutOfMemory);
+        }
+        Ok(())
+    }
+
+    /// Checks all of a client's messages before any of them is taken. Returns the requests' progress tokens.
+    fn check_admission(
+        &self,
+        key: Key,
+        messages: &[Message],
+        requests: usize,
+    ) -> Result<Vec<Option<ProgressToken>>, Refusal> {
+        let Some(session) = self.sessions.get(&key) else { return Err(Refusal::SessionNotFound) };
+        if messages.len() > 1 && !session.version.is_some_and(ProtocolVersion::has_batches) {
+            return Err(Refusal::InvalidRequest("batches are not part of the session's protocol version"));
+        }
+        let told = messages.len() - requests;
+        if session.exchanges.len() + requests > self.config.max_exchanges
+            || session.telling + told > self.config.max_exchanges.max(told)
+        {
+            return Err(Refusal::TooManyExchanges);
+        }
+        let mut tokens = Vec::with_capacity(requests);
+        let mut ids: HashSet<&RequestId> = HashSet::new();
+        for message in messages {
+            let Message::Request(request) = message else { continue };
+            match request.method() {
+                "initialize" => return Err(Refusal::InvalidRequest("the session is initialized already")),
+                "ping" => {}
+                _ if session.phase == Phase::Opening => {
+                    return Err(Refusal::InvalidRequest("the session is not initialized yet"));
+                }
+                _ => {}
+            }
+            if session.exchanges.values().any(|exchange| exchange.client_id.as_ref() == Some(request.id()))
+                || (messages.len() > 1 && !ids.insert(request.id()))
+            {
+                return Err(Refusal::InvalidRequest("a request with this id is in flight already"));
+            }
+            tokens.push(request.progress_token()?);
+        }
+        Ok(tokens)
+    }
+
+    /// Registers the exchange, and then has its request sent.
+    fn begin(
+        &mut self,
+        key: Key,
+        request: Request,
+        token: Option<ProgressToken>,
+        stream: u64,
+        now: Instant,
+    ) -> Result<(), Refusal> {
+        let timeouts = self.config.timeouts(request.tool_name().as_deref());
+        let Some(session) = self.sessions.get_mut(&key) else { return Err(Refusal::SessionNotFound) };
+        let number = session.next_number;
+        let wire = session.wire_id(number).to_string();
+        let wire_token = token.is_some().then(|| ProgressToken::string(wire.clone()));
+        let is_initialize = request.method() == "initialize";
+        let is_held = session.phase == Phase::Confirming;
+        let timer_at = now + timeouts.silence.min(timeouts.absolute);
+        let exchange = Exchange {
+            client_id: Some(request.id().clone()),
+            token,
+            method: method_label(request.method()),
+            is_initialize,
+            stream,
+            sending: if is_held { Sending::Held } else { Sending::UnderWay },
+            started: now,
+            last_heard: now,
+            timeouts,
+            ends_at: now + timeouts.absolute,
+            timer_at,
+            asking: 0,
+            heard: std::collections::BTreeSet::new(),
+            held_answer: None,
+        };
+        let message = request.readdressed(RequestId::string(wire), wire_token.as_ref())?;
+        let outgoing =
+            session.outgoing(message.into(), Some(number), Receipt::Request(number), now + timeouts.silence);
+        session.exchanges.insert(number, exchange);
+        if is_held {
+            session.held.push(outgoing);
+        } else {
+            self.outbox.push_back(outgoing);
+        }
+        self.timers.set(timer_at, key, Due::Exchange(number));
+        self.in_flight += 1;
+        self.metrics.exchanges_in_flight.inc();
+        Ok(())
+    }
+
+    fn take_notification(&mut self, key: Key, notification: Notification, now: Instant) {
+        match notification.method() {
+            "notifications/cancelled" => self.cancel(key, notification, now),
+            "notifications/initialized" => self.finish_handshake(key, notification, now),
+            _ => self.tell(key, notification.into(), None, Receipt::Told, now),
+        }
+    }
+
+    /// Cancels the exchange that the client names by its own id. What it cannot mean is ignored (2025-11-25,
+    /// basic/utilities/cancellation).
+    fn cancel(&mut self, key: Key, notification: Notification, now: Instant) {
+        let Some(session) = self.sessions.get(&key) else { return };
+        let Ok((id, _)) = notification.cancelled_request() else {
+            return self.metrics.discard("malformed_cancellation");
+        };
+        let found = session.exchanges.iter().find(|(_, exchange)| exchange.client_id.as_ref() == Some(&id));
+        match found {
+            Some((number, exchange)) if !exchange.is_initialize => {
+                let number = *number;
+                self.end_exchange(key, number, Ending::Cancelled(notification), now);
+            }
+            _ => self.metrics.discard("cancellation_of_unknown"),
+        }
+    }
+
+    fn finish_handshake(&mut self, key: Key, notification: Notification, now: Instant) {
+        let Some(session) = self.sessions.get_mut(&key) else { return };
+        if session.phase != Phase::Answered {
+            return self.metrics.discard("unexpected_initialized");
+        }
+        session.phase = Phase::Confirming;
+        self.tell(key, notification.into(), None, Receipt::Initialized, now);
+    }
+
+    /// The client's answer to a request of the server's.
+    fn take_response(&mut self, key: Key, response: Response, now: Instant) {
+        let Some(session) = self.sessions.get_mut(&key) else { return };
+        let Some(asked) = response.id().cloned().and_then(|id| session.forget_server_request(&id)) else {
+            return self.metrics.discard("answer_to_unknown_server_request");
+        };
+        self.timers.clear(asked.timer_at, key, Due::ServerRequest(asked.number));
+        if let Some(exchange) = asked.exchange.and_then(|number| session.exchanges.get_mut(&number)) {
+            exchange.last_heard = now;
+        }
+        self.tell(key, response.into(), asked.exchange, Receipt::Told, now);
+    }
+
+    fn tell(&mut self, key: Key, message: Message, about: Option<u64>, receipt: Receipt, now: Instant) {
+        let deadline = now + self.config.request_timeout;
+        let Some(session) = self.sessions.get_mut(&key) else { return };
+        session.telling += 1;
+        let outgoing = session.outgoing(message, about, receipt, deadline);
+        self.outbox.push_back(outgoing);
+    }
+
+    /// The revision that the session agreed on; the one to assume while that is not known.
+    pub(crate) fn version(&self, id: &SessionId, caller: &Principal) -> Result<ProtocolVersion, Refusal> {
+        let key = self.find(id, caller)?;
+        Ok(self.sessions.get(&key).and_then(|session| session.version).unwrap_or(ProtocolVersion::ASSUMED))
+    }
+
+    /// Opens the standalone stream, or takes it over.
+    pub(crate) fn listen(
+        &mut self,
+        id: &SessionId,
+        caller: &Principal,
+        now: Instant,
+    ) -> Result<Reading, Refusal> {
+        self.read_standalone(id, caller, None, now)
+    }
+
+    /// Continues the stream that an event id names. `None`: it is complete and nothing of it is left.
+    pub(crate) fn resume(
+        &mut self,
+        id: &SessionId,
+        caller: &Principal,
+        last_event: &str,
+        now: Instant,
+    ) -> Result<Option<Reading>, Refusal> {
+        let (number, event) = parse_event_id(last_event).ok_or(Refusal::UnknownEvent)?;
+        let (key, session) = self.session(id, caller)?;
+        session.last_activity = now;
+        let stream = session.streams.get(&number).map(Arc::clone).filter(|stream| stream.knows(event));
+        let stream = stream.ok_or(Refusal::UnknownEvent)?;
+        if number == STANDALONE {
+            return self.read_standalone(id, caller, Some(event), now).map(Some);
+        }
+        if stream.is_complete() && !stream.has_after(event) {
+            session.forget_stream(number);
+            return Ok(None);
+        }
+        let cursor = stream.read(Some(event));
+        Ok(Some(Reading { session: key, stream, cursor }))
+    }
+
+    fn read_standalone(
+        &mut self,
+        id: &SessionId,
+        caller: &Principal,
+        after: Option<u64>,
+        now: Instant,
+    ) -> Result<Reading, Refusal> {
+        let memory = Arc::clone(&self.memory);
+        let draining = self.draining;
+        let (key, session) = self.session(id, caller)?;
+        if draining {
+            return Err(Refusal::Draining);
+        }
+        session.last_activity = now;
+        let stream = session.standalone(&memory);
+        if stream.has_reader() {
+            let allowed_at = session.taken_over_at.map(|at| at + TAKEOVER_INTERVAL);
+            if let Some(allowed_at) = allowed_at.filter(|at| *at > now) {
+                return Err(Refusal::StreamTakenOver { retry_after: allowed_at - now });
+            }
+            session.taken_over_at = Some(now);
+        }
+        let cursor = stream.read(after);
+        Ok(Reading { session: key, stream, cursor })
+    }
+
+    /// A reader of one of the session's streams has gone.
+    pub(crate) fn stopped_reading(&mut self, key: Key, now: Instant) {
+        if let Some(session) = self.sessions.get_mut(&key) {
+            session.last_activity = now;
+        }
+    }
+
+    /// Ends a session by its client's wish.
+    pub(crate) fn end(&mut self, id: &SessionId, caller: &Principal, now: Instant) -> Result<(), Refusal> {
+        let key = self.find(id, caller)?;
+        self.close_session(key, Closing::Ended, now);
+        Ok(())
+    }
+
+    /// Takes nothing new any more, and ends the standalone streams.
+    pub(crate) fn drain(&mut self) {
+        self.draining = true;
+        for stream in self.sessions.values().filter_map(|session| session.streams.get(&STANDALONE)) {
+            stream.displace_reader();
+        }
+    }
+}
+
+/// A reader of a stream, as the state hands it out.
+#[derive(Debug)]
+pub(crate) struct Reading {
+    pub(crate) session: Key,
+    pub(crate) stream: Arc<Stream>,
+    pub(crate) cursor: Cursor,
+}

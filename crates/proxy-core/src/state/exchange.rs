@@ -1,0 +1,277 @@
+//! One exchange: a client's request and all that comes back for it, up to its one end.
+
+use std::collections::BTreeSet;
+
+use tokio::time::Instant;
+
+use super::{Key, Receipt, State, close::Closing, session::Phase, stream::Kind, timers::Due};
+use crate::{
+    backend::Sent,
+    config::Timeouts,
+    error::{BackendError, Delivery},
+    id::WireId,
+    message::{ErrorObject, Notification, ProgressToken, RequestId, Response, code},
+    metrics::{ExchangeLabels, MethodLabel, ReasonLabel},
+};
+
+#[derive(Debug)]
+pub(super) struct Exchange {
+    /// The client's own id for it; `None` where the proxy itself asks.
+    pub(super) client_id: Option<RequestId>,
+    /// The client's own progress token for it.
+    pub(super) token: Option<ProgressToken>,
+    /// The method as a label.
+    pub(super) method: &'static str,
+    pub(super) is_initialize: bool,
+    pub(super) stream: u64,
+    pub(super) sending: Sending,
+    pub(super) started: Instant,
+    pub(super) last_heard: Instant,
+    pub(super) timeouts: Timeouts,
+    pub(super) ends_at: Instant,
+    /// When its deadline is looked at next.
+    pub(super) timer_at: Instant,
+    /// Server requests of it that wait for the client.
+    pub(super) asking: u32,
+    /// The numbers of the messages that came for it, where the far end numbers them.
+    pub(super) heard: BTreeSet<u64>,
+    /// The answer, while messages that were sent before it are missing.
+    pub(super) held_answer: Option<HeldAnswer>,
+}
+
+/// An answer that overtook what was sent before it.
+#[derive(Debug)]
+pub(super) struct HeldAnswer {
+    pub(super) response: Response,
+    /// How many messages the far end sent before it.
+    pub(super) before: u64,
+    /// Until when it is held.
+    pub(super) until: Instant,
+}
+
+/// How far the request's own send has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sending {
+    /// It waits for the handshake.
+    Held,
+    /// It is under way.
+    UnderWay,
+    /// The transport has it.
+    Done,
+    /// The transport may have it.
+    Maybe,
+}
+
+/// How an exchange ends.
+#[derive(Debug)]
+pub(super) enum Ending<'a> {
+    /// With the far end's answer.
+    Answered(Response),
+    /// By the client's own wish, without an answer.
+    Cancelled(Notification),
+    /// By silence, or by its absolute limit.
+    TimedOut { absolute: bool },
+    /// Because the transport failed.
+    Failed(&'a BackendError),
+    /// With its session.
+    Closed(Closing),
+    /// Because the far end agreed on a revision that no client of ours can speak.
+    Unsupported,
+}
+
+impl State {
+    /// What became of a send.
+    pub(crate) fn sent(
+        &mut self,
+        key: Key,
+        receipt: Receipt,
+        result: Result<Sent, BackendError>,
+        now: Instant,
+    ) {
+        if let Err(error) = &result {
+            self.metrics.send_failures.get_or_create(&ReasonLabel { reason: error.kind().as_str() }).inc();
+        }
+        let Some(session) = self.sessions.get_mut(&key) else { return };
+        match receipt {
+            Receipt::Request(number) => self.request_sent(key, number, result, now),
+            Receipt::Initialized => match result {
+                Ok(_) => {
+                    session.telling = session.telling.saturating_sub(1);
+                    self.confirm(key);
+                }
+                Err(error) => {
+                    tracing::warn!(error.r#type = error.kind().as_str(), %error, "a handshake could not be finished");
+                    self.close_session(key, Closing::HandshakeFailed, now);
+                }
+            },
+            Receipt::Told => session.telling = session.telling.saturating_sub(1),
+            Receipt::Ours => {}
+        }
+    }
+
+    fn request_sent(&mut self, key: Key, number: u64, result: Result<Sent, BackendError>, now: Instant) {
+        let Some(session) = self.sessions.get_mut(&key) else { return };
+        let exchange = session.exchanges.get_mut(&number);
+        match result {
+            Ok(_) => {
+                let cancelled = session.cancelled_unsent.remove(&number);
+                match exchange {
+                    Some(exchange) => exchange.sending = Sending::Done,
+                    None => {
+                        if let Some(cancellation) = cancelled {
+                            self.tell_cancelled(key, number, cancellation, now);
+                        }
+                    }
+                }
+            }
+            Err(error) if error.delivery() == Delivery::MaybeSent => {
+                session.cancelled_unsent.remove(&number);
+                if let Some(exchange) = exchange {
+                    exchange.sending = Sending::Maybe;
+                }
+            }
+            Err(error) => {
+                session.cancelled_unsent.remove(&number);
+                if exchange.is_some() {
+                    self.end_exchange(key, number, Ending::Failed(&error), now);
+                }
+            }
+        }
+    }
+
+    /// The handshake is over: what waited for it goes out.
+    fn confirm(&mut self, key: Key) {
+        let Some(session) = self.sessions.get_mut(&key) else { return };
+        session.phase = Phase::Open;
+        for outgoing in std::mem::take(&mut session.held) {
+            if let super::Outgoing::Send { receipt: Receipt::Request(number), .. } = &outgoing
+                && let Some(exchange) = session.exchanges.get_mut(number)
+            {
+                exchange.sending = Sending::UnderWay;
+            }
+            self.outbox.push_back(outgoing);
+        }
+    }
+
+    /// Ends an exchange, once: hands the client what it gets, frees everything, and tells the far end where it should stop.
+    pub(super) fn end_exchange(&mut self, key: Key, number: u64, ending: Ending<'_>, now: Instant) {
+        let Some(session) = self.sessions.get_mut(&key) else { return };
+        let Some(exchange) = session.exchanges.remove(&number) else { return };
+        self.timers.clear(exchange.timer_at, key, Due::Exchange(number));
+        if let Some(held) = &exchange.held_answer {
+            self.timers.clear(held.until, key, Due::Held(number));
+        }
+        session.last_activity = now;
+        self.in_flight -= 1;
+        self.metrics.exchanges_in_flight.dec();
+        let labels = ExchangeLabels { method: exchange.method, outcome: ending.outcome() };
+        self.metrics.exchanges.get_or_create(&labels).inc();
+        self.metrics
+            .exchange_duration
+            .get_or_create(&MethodLabel { method: exchange.method })
+            .observe((now - exchange.started).as_secs_f64());
+        let wire = session.wire_id(number);
+        let stop = ending.cancellation(&wire).filter(|_| !exchange.is_initialize);
+        if let Some(stream) = session.streams.get(&exchange.stream) {
+            match (ending.answer(&exchange), &exchange.client_id) {
+                (Some(answer), Some(_)) => {
+                    stream.push(Kind::Answer, answer.into_text());
+                }
+                _ => stream.abandon_one(),
+            }
+            if stream.is_complete() && session.retire_stream(exchange.stream) {
+                self.timers.set(now + super::REPLAY_TIME, key, Due::Replay(exchange.stream));
+            }
+        }
+        if let Some(cancellation) = stop {
+            match exchange.sending {
+                Sending::Held => session.held.retain(|held| !held.is_request(number)),
+                Sending::UnderWay => {
+                    session.cancelled_unsent.insert(number, cancellation);
+                }
+                Sending::Done | Sending::Maybe => self.tell_cancelled(key, number, cancellation, now),
+            }
+        }
+        if exchange.is_initialize && !matches!(labels.outcome, "result" | "session_closed") {
+            self.close_session(key, Closing::HandshakeFailed, now);
+        }
+    }
+
+    /// Tells the far end that nobody waits for a request's answer any more.
+    fn tell_cancelled(&mut self, key: Key, number: u64, cancellation: Notification, now: Instant) {
+        let deadline = now + self.config.request_timeout;
+        let Some(session) = self.sessions.get_mut(&key) else { return };
+        let outgoing = session.outgoing(cancellation.into(), Some(number), Receipt::Ours, deadline);
+        self.outbox.push_back(outgoing);
+    }
+}
+
+impl Ending<'_> {
+    /// The word for the `outcome` label.
+    fn outcome(&self) -> &'static str {
+        match self {
+            Self::Answered(response) if response.is_error() => "error",
+            Self::Answered(_) => "result",
+            Self::Cancelled(_) => "cancelled",
+            Self::TimedOut { .. } => "timeout",
+            Self::Failed(error) => error.kind().as_str(),
+            Self::Closed(_) => "session_closed",
+            Self::Unsupported => "unsupported_version",
+        }
+    }
+
+    /// What tells the far end to stop, where it may still be at it.
+    fn cancellation(&self, wire: &WireId) -> Option<Notification> {
+        let wire = RequestId::string(wire.to_string());
+        match self {
+            Self::Cancelled(notification) => {
+                let (_, span) = notification.cancelled_request().ok()?;
+                Some(notification.clone().with_value(span, &wire.to_json()))
+            }
+            Self::TimedOut { .. } => {
+                Some(Notification::cancelled(&wire, "no answer within the proxy's timeout"))
+            }
+            Self::Answered(_) | Self::Failed(_) | Self::Closed(_) | Self::Unsupported => None,
+        }
+    }
+
+    /// What the client gets.
+    fn answer(self, exchange: &Exchange) -> Option<Response> {
+        let id = exchange.client_id.clone();
+        let error = |message: &str, reason: &str| {
+            Some(Response::error(id.clone(), &ErrorObject::new(code::INTERNAL_ERROR, message, reason)))
+        };
+        match self {
+            Self::Answered(response) => Some(match &id {
+                Some(id) => response.readdressed(id),
+                None => response,
+            }),
+            Self::Cancelled(_) => None,
+            Self::TimedOut { absolute } => {
+                let ran = match exchange.sending {
+                    Sending::Held | Sending::UnderWay => "it could not be sent to the server in that time",
+                    Sending::Done => "the server was told to stop; it may have run",
+                    Sending::Maybe => "the transport failed while it was sent, so it may have run",
+                };
+                let message = if absolute {
+                    format!(
+                        "the request took longer than {} s in all: {ran}",
+                        exchange.timeouts.absolute.as_secs_f64()
+                    )
+                } else {
+                    format!(
+                        "nothing came from the server for {} s: {ran}",
+                        exchange.timeouts.silence.as_secs_f64()
+                    )
+                };
+                error(&message, "timeout")
+            }
+            Self::Failed(failure) => error(&failure.to_string(), failure.kind().as_str()),
+            Self::Closed(closing) => error(closing.sentence(), closing.as_str()),
+            Self::Unsupported => error(
+                "the server agreed on a protocol version that this proxy does not know",
+                "unsupported_version",
+            ),
+        }
+    }
+}

@@ -1,0 +1,407 @@
+//! What the far end sends: whose it is, and where it goes.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::{
+    HOLD_TIME, Key, MAX_OUTBOX, Receipt, State,
+    close::Closing,
+    exchange::{Ending, HeldAnswer},
+    session::{Phase, ServerRequest},
+    stream::Kind,
+    timers::Due,
+};
+use crate::{
+    backend::{Disposition, Event, Inbound, Peer},
+    error::BackendError,
+    id::{RouteKey, WireId},
+    message::{ErrorObject, Notification, Request, RequestId, Response, code},
+};
+
+/// The id under which asyncmcp servers report an error that belongs to no request they could read.
+const SERVER_ERROR_ID: &str = "server-error";
+
+/// What is known about a received message beside the message itself.
+struct Envelope {
+    key: Key,
+    related: Option<u64>,
+    sequence: Option<u64>,
+}
+
+impl State {
+    /// Finds out whose a received message is and hands it over.
+    pub(crate) fn route(&mut self, inbound: Inbound, now: Instant) -> Disposition {
+        use crate::message::Message;
+        let Inbound { route, peer, related, sequence, event, .. } = inbound;
+        match event {
+            Event::Message(Message::Response(response)) => match wire_id(response.id()) {
+                Some(wire) => self.route_answer(&wire, route.as_ref(), response, peer, sequence, now),
+                None => self.route_stray_answer(route.as_ref(), &response, now),
+            },
+            Event::Message(Message::Notification(notification))
+                if notification.method() == "notifications/progress" =>
+            {
+                self.route_progress(route.as_ref(), notification, sequence, now)
+            }
+            Event::Message(Message::Notification(notification)) => {
+                match self.envelope(route.as_ref(), related.as_ref(), sequence) {
+                    Ok(envelope) => self.route_notification(&envelope, notification, now),
+                    Err(disposition) => disposition,
+                }
+            }
+            Event::Message(Message::Request(request)) => {
+                match self.envelope(route.as_ref(), related.as_ref(), sequence) {
+                    Ok(envelope) => self.route_request(&envelope, request, now),
+                    Err(disposition) => disposition,
+                }
+            }
+            Event::ExchangeFailed(wire, error) => {
+                self.route_failure(route.as_ref(), wire.as_ref(), &error, now)
+            }
+            Event::SessionGone(error) => match self.envelope(route.as_ref(), None, None) {
+                Ok(envelope) => {
+                    tracing::info!(error.r#type = error.kind().as_str(), %error, "the far end does not know a session any more");
+                    self.close_session(envelope.key, Closing::Gone, now);
+                    Disposition::Accepted
+                }
+                Err(disposition) => disposition,
+            },
+        }
+    }
+
+    /// The session that a message's envelope names.
+    fn envelope(
+        &self,
+        route: Option<&RouteKey>,
+        related: Option<&WireId>,
+        sequence: Option<u64>,
+    ) -> Result<Envelope, Disposition> {
+        let route = route.filter(|route| route.belongs_to(&self.instance)).ok_or(Disposition::Foreign)?;
+        let Some(key) = self.by_route.get(route) else {
+            self.metrics.discard("unknown_session");
+            return Err(Disposition::Unroutable);
+        };
+        let related = related.filter(|wire| wire.route() == route).map(WireId::number);
+        Ok(Envelope { key: *key, related, sequence })
+    }
+
+    /// The exchange that a wire id names. The envelope's route, where there is one, must be the same.
+    fn exchange_of(&mut self, wire: &WireId, route: Option<&RouteKey>) -> Result<(Key, u64), Disposition> {
+        if !wire.route().belongs_to(&self.instance) {
+            return Err(Disposition::Foreign);
+        }
+        if route.is_some_and(|route| route != wire.route()) {
+            self.metrics.discard("contradictory_envelope");
+            return Err(Disposition::Unroutable);
+        }
+        let Some(key) = self.by_route.get(wire.route()) else {
+            self.metrics.discard("unknown_session");
+            return Err(Disposition::Unroutable);
+        };
+        Ok((*key, wire.number()))
+    }
+
+    fn route_answer(
+        &mut self,
+        wire: &WireId,
+        route: Option<&RouteKey>,
+        response: Response,
+        peer: Option<Peer>,
+        sequence: Option<u64>,
+        now: Instant,
+    ) -> Disposition {
+        let (key, number) = match self.exchange_of(wire, route) {
+            Ok(found) => found,
+            Err(disposition) => return disposition,
+        };
+        let Some(session) = self.sessions.get_mut(&key) else { return Disposition::Unroutable };
+        let Some(exchange) = session.exchanges.get_mut(&number) else {
+            self.metrics.discard("late_or_duplicate_answer");
+            return Disposition::Unroutable;
+        };
+        if exchange.held_answer.is_some() {
+            self.metrics.discard("late_or_duplicate_answer");
+            return Disposition::Accepted;
+        }
+        if let Some(before) =
+            sequence.filter(|before| !exchange.is_initialize && (exchange.heard.len() as u64) < *before)
+        {
+            let until = now + HOLD_TIME;
+            exchange.held_answer = Some(HeldAnswer { response, before, until });
+            self.timers.set(until, key, Due::Held(number));
+            return Disposition::Accepted;
+        }
+        if exchange.is_initialize {
+            self.finish_initialize(key, number, response, peer, now);
+        } else {
+            self.end_exchange(key, number, Ending::Answered(response), now);
+        }
+        Disposition::Accepted
+    }
+
+    /// The time that an answer was held for is over.
+    pub(super) fn release_held(&mut self, key: Key, number: u64, now: Instant) {
+        let exchange = self.sessions.get_mut(&key).and_then(|session| session.exchanges.get_mut(&number));
+        if let Some(held) = exchange.and_then(|exchange| exchange.held_answer.take()) {
+            self.metrics.discard("missing_before_answer");
+            self.end_exchange(key, number, Ending::Answered(held.response), now);
+        }
+    }
+
+    fn finish_initialize(
+        &mut self,
+        key: Key,
+        number: u64,
+        response: Response,
+        peer: Option<Peer>,
+        now: Instant,
+    ) {
+        let Some(session) = self.sessions.get_mut(&key) else { return };
+        if response.is_error() {
+            return self.end_exchange(key, number, Ending::Answered(response), now);
+        }
+        match response.negotiated_version() {
+            Some(version) => {
+                session.version = Some(version);
+                session.phase = Phase::Answered;
+                session.remote.peer = peer.map(Arc::new);
+                self.end_exchange(key, number, Ending::Answered(response), now);
+            }
+            None => self.end_exchange(key, number, Ending::Unsupported, now),
+        }
+    }
+
+    /// An error that names no request of ours: with one exchange in flight it ends that one; with more nobody can tell.
+    fn route_stray_answer(
+        &mut self,
+        route: Option<&RouteKey>,
+        response: &Response,
+        now: Instant,
+    ) -> Disposition {
+        let envelope = match self.envelope(route, None, None) {
+            Ok(envelope) => envelope,
+            Err(disposition) => return disposition,
+        };
+        let about_session =
+            response.is_error() && response.id().is_none_or(|id| id.as_string() == Some(SERVER_ERROR_ID));
+        let only = self.sessions.get(&envelope.key).and_then(|session| match session.exchanges.len() {
+            1 => session.exchanges.keys().next().copied(),
+            _ => None,
+        });
+        match only {
+            Some(number) if about_session => {
+                self.end_exchange(envelope.key, number, Ending::Answered(response.clone()), now);
+                Disposition::Accepted
+            }
+            _ => {
+                self.metrics.discard("answer_without_our_id");
+                Disposition::Unroutable
+            }
+        }
+    }
+
+    /// Progress belongs to the exchange whose token it carries, and to nobody else.
+    fn route_progress(
+        &mut self,
+        route: Option<&RouteKey>,
+        notification: Notification,
+        sequence: Option<u64>,
+        now: Instant,
+    ) -> Disposition {
+        let Ok((token, span)) = notification.progress() else {
+            self.metrics.discard("malformed_progress");
+            return Disposition::Unroutable;
+        };
+        let Some(wire) = token.as_string().and_then(|text| WireId::parse(text).ok()) else {
+            return match self.envelope(route, None, None) {
+                Ok(_) => {
+                    self.metrics.discard("unknown_progress_token");
+                    Disposition::Unroutable
+                }
+                Err(disposition) => disposition,
+            };
+        };
+        let (key, number) = match self.exchange_of(&wire, route) {
+            Ok(found) => found,
+            Err(disposition) => return disposition,
+        };
+        let full = self.memory.is_full();
+        let Some(session) = self.sessions.get_mut(&key) else { return Disposition::Unroutable };
+        let Some(exchange) = session.exchanges.get_mut(&number) else {
+            self.metrics.discard("late_progress");
+            return Disposition::Unroutable;
+        };
+        let Some(token) = &exchange.token else {
+            self.metrics.discard("unknown_progress_token");
+            return Disposition::Unroutable;
+        };
+        if full {
+            return Disposition::Busy;
+        }
+        exchange.last_heard = now;
+        if sequence.is_some_and(|sequence| !exchange.heard.insert(sequence)) {
+            self.metrics.discard("duplicate_notification");
+            return Disposition::Accepted;
+        }
+        let restored = notification.with_value(span, &token.to_json());
+        if let Some(stream) = session.streams.get(&exchange.stream) {
+            self.metrics.stream_dropped.inc_by(stream.push(Kind::Notification, restored.into_text()));
+        }
+        self.answer_if_all_heard(key, number, now);
+        Disposition::Accepted
+    }
+
+    fn route_notification(
+        &mut self,
+        envelope: &Envelope,
+        notification: Notification,
+        now: Instant,
+    ) -> Disposition {
+        if self.memory.is_full() {
+            return Disposition::Busy;
+        }
+        let Some(session) = self.sessions.get_mut(&envelope.key) else { return Disposition::Unroutable };
+        if notification.method() == "notifications/cancelled" {
+            // The server gives up a request of its own: it goes where the request went.
+            let asked = notification
+                .cancelled_request()
+                .ok()
+                .and_then(|(id, _)| session.forget_server_request(&id).map(|asked| (id, asked)));
+            let Some((id, asked)) = asked else {
+                self.metrics.discard("cancellation_of_unknown");
+                return Disposition::Unroutable;
+            };
+            self.timers.clear(asked.timer_at, envelope.key, Due::ServerRequest(asked.number));
+            if let Some(stream) = session.streams.get(&asked.stream)
+                && !stream.withdraw(&id)
+            {
+                stream.push(Kind::Notification, notification.into_text());
+            }
+            return Disposition::Accepted;
+        }
+        let (stream, exchange) = session.stream_for(envelope.related, &self.memory);
+        if let Some((number, exchange)) =
+            exchange.and_then(|number| Some((number, session.exchanges.get_mut(&number)?)))
+        {
+            exchange.last_heard = now;
+            let sequence = envelope.sequence.filter(|_| envelope.related == Some(number));
+            if sequence.is_some_and(|sequence| !exchange.heard.insert(sequence)) {
+                self.metrics.discard("duplicate_notification");
+                return Disposition::Accepted;
+            }
+        }
+        self.metrics.stream_dropped.inc_by(stream.push(Kind::Notification, notification.into_text()));
+        if let Some(number) = envelope.related {
+            self.answer_if_all_heard(envelope.key, number, now);
+        }
+        Disposition::Accepted
+    }
+
+    fn route_request(&mut self, envelope: &Envelope, request: Request, now: Instant) -> Disposition {
+        if self.outbox.len() >= MAX_OUTBOX || self.memory.is_full() {
+            return Disposition::Busy;
+        }
+        let key = envelope.key;
+        let deadline = now + self.config.request_timeout;
+        let Some(session) = self.sessions.get_mut(&key) else { return Disposition::Unroutable };
+        let id = request.id().clone();
+        if session.server_requests.contains_key(&id) || session.answered.contains(&id) {
+            self.metrics.discard("duplicate_server_request");
+            return Disposition::Accepted;
+        }
+        if request.method() == "ping" {
+            let outgoing = session.outgoing(Response::empty_result(id).into(), None, Receipt::Ours, deadline);
+            self.outbox.push_back(outgoing);
+            return Disposition::Accepted;
+        }
+        if !session.capabilities.allow(&request) {
+            let error = ErrorObject::new(
+                code::METHOD_NOT_FOUND,
+                "the client did not declare this capability",
+                "undeclared_capability",
+            );
+            self.answer_server_request(key, id, &error, now);
+            return Disposition::Accepted;
+        }
+        if session.server_requests.len() >= self.config.max_exchanges {
+            self.refuse_server_request(
+                key,
+                id,
+                "the client has too many requests to answer",
+                "too_many_server_requests",
+                now,
+            );
+            return Disposition::Accepted;
+        }
+        let (stream, exchange) = session.stream_for(envelope.related, &self.memory);
+        let number = session.next_server_request;
+        session.next_server_request += 1;
+        if let Some((number, exchange)) =
+            exchange.and_then(|number| Some((number, session.exchanges.get_mut(&number)?)))
+        {
+            exchange.last_heard = now;
+            exchange.asking += 1;
+            if let Some(sequence) = envelope.sequence.filter(|_| envelope.related == Some(number)) {
+                exchange.heard.insert(sequence);
+            }
+        }
+        let asked =
+            ServerRequest { number, stream: stream.number(), exchange, asked_at: now, timer_at: deadline };
+        session.server_requests.insert(id.clone(), asked);
+        self.timers.set(deadline, key, Due::ServerRequest(number));
+        stream.push(Kind::Request(id), request.into_text());
+        if let Some(number) = envelope.related {
+            self.answer_if_all_heard(key, number, now);
+        }
+        Disposition::Accepted
+    }
+
+    /// Hands over an answer that was held back for what has now come.
+    fn answer_if_all_heard(&mut self, key: Key, number: u64, now: Instant) {
+        let Some(exchange) =
+            self.sessions.get_mut(&key).and_then(|session| session.exchanges.get_mut(&number))
+        else {
+            return;
+        };
+        let heard = exchange.heard.len() as u64;
+        let Some(held) = exchange.held_answer.take_if(|held| heard >= held.before) else { return };
+        self.timers.clear(held.until, key, Due::Held(number));
+        self.end_exchange(key, number, Ending::Answered(held.response), now);
+    }
+
+    fn route_failure(
+        &mut self,
+        route: Option<&RouteKey>,
+        wire: Option<&WireId>,
+        error: &BackendError,
+        now: Instant,
+    ) -> Disposition {
+        let (key, numbers) = match wire {
+            Some(wire) => match self.exchange_of(wire, route) {
+                Ok((key, number)) => (key, vec![number]),
+                Err(disposition) => return disposition,
+            },
+            None => match self.envelope(route, None, None) {
+                Ok(envelope) => {
+                    let session = self.sessions.get(&envelope.key);
+                    (
+                        envelope.key,
+                        session
+                            .map(|session| session.exchanges.keys().copied().collect())
+                            .unwrap_or_default(),
+                    )
+                }
+                Err(disposition) => return disposition,
+            },
+        };
+        for number in numbers {
+            self.end_exchange(key, number, Ending::Failed(error), now);
+        }
+        Disposition::Accepted
+    }
+}
+
+fn wire_id(id: Option<&RequestId>) -> Option<WireId> {
+    id.and_then(RequestId::as_string).and_then(|text| WireId::parse(text).ok())
+}

@@ -1,0 +1,271 @@
+//! One session: what it agreed, who it belongs to, its exchanges and its streams.
+
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    sync::Arc,
+};
+
+use tokio::time::Instant;
+
+use super::{
+    Key, Outgoing, Receipt,
+    exchange::Exchange,
+    stream::{Memory, Remains, Stream},
+};
+use crate::{
+    backend::{Context, Outbound, Remote},
+    id::{SessionId, WireId},
+    message::{ClientCapabilities, Message, Notification, RequestId},
+    principal::Principal,
+    version::ProtocolVersion,
+};
+
+/// The number of a session's standalone stream.
+pub(super) const STANDALONE: u64 = 0;
+
+/// The most answered streams that a session keeps for replay.
+const MAX_FINISHED: usize = 64;
+
+/// The most ids of answered server requests that a session remembers, to tell duplicates.
+const MAX_REMEMBERED: usize = 64;
+
+/// How far the handshake has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// `initialize` is in flight.
+    Opening,
+    /// It was answered.
+    Answered,
+    /// `notifications/initialized` is being sent; requests wait for that.
+    Confirming,
+    /// The handshake is over.
+    Open,
+}
+
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) key: Key,
+    pub(super) id: SessionId,
+    pub(super) principal: Principal,
+    pub(super) remote: Remote,
+    pub(super) phase: Phase,
+    pub(super) version: Option<ProtocolVersion>,
+    pub(super) capabilities: ClientCapabilities,
+    /// Counts the messages to the far end; a request's is also its wire id's.
+    pub(super) next_number: u64,
+    pub(super) exchanges: BTreeMap<u64, Exchange>,
+    /// Requests that wait for the handshake to be over.
+    pub(super) held: Vec<Outgoing>,
+    /// Requests that ended while their send was under way, and why: the far end is told once they are out.
+    pub(super) cancelled_unsent: HashMap<u64, Notification>,
+    /// Messages other than requests whose send is under way.
+    pub(super) telling: usize,
+    pub(super) streams: BTreeMap<u64, Arc<Stream>>,
+    pub(super) next_stream: u64,
+    /// Complete streams kept for replay, oldest first.
+    pub(super) finished: VecDeque<u64>,
+    pub(super) server_requests: HashMap<RequestId, ServerRequest>,
+    pub(super) next_server_request: u64,
+    /// Server requests that were answered lately.
+    pub(super) answered: VecDeque<RequestId>,
+    pub(super) last_activity: Instant,
+    pub(super) idle_at: Instant,
+    pub(super) taken_over_at: Option<Instant>,
+}
+
+/// A request of the server's that waits for the client.
+#[derive(Debug, Clone)]
+pub(super) struct ServerRequest {
+    /// Names its deadline.
+    pub(super) number: u64,
+    /// The stream that it is on.
+    pub(super) stream: u64,
+    /// The exchange that it belongs to, as far as that can be told.
+    pub(super) exchange: Option<u64>,
+    pub(super) asked_at: Instant,
+    pub(super) timer_at: Instant,
+}
+
+impl Session {
+    pub(super) fn new(
+        key: Key,
+        id: SessionId,
+        principal: Principal,
+        remote: Remote,
+        capabilities: ClientCapabilities,
+        now: Instant,
+    ) -> Self {
+        Self {
+            key,
+            id,
+            principal,
+            remote,
+            phase: Phase::Opening,
+            version: None,
+            capabilities,
+            next_number: 0,
+            exchanges: BTreeMap::new(),
+            held: Vec::new(),
+            cancelled_unsent: HashMap::new(),
+            telling: 0,
+            streams: BTreeMap::new(),
+            next_stream: STANDALONE + 1,
+            finished: VecDeque::new(),
+            server_requests: HashMap::new(),
+            next_server_request: 0,
+            answered: VecDeque::new(),
+            last_activity: now,
+            idle_at: now,
+            taken_over_at: None,
+        }
+    }
+
+    /// An open stream or an exchange in flight is activity.
+    pub(super) fn is_active(&self) -> bool {
+        !self.exchanges.is_empty() || self.streams.values().any(|stream| stream.has_reader())
+    }
+
+    pub(super) fn wire_id(&self, number: u64) -> WireId {
+        WireId::new(self.remote.route.clone(), number)
+    }
+
+    /// A message for the far end under the next number.
+    pub(super) fn outbound(&mut self, message: Message, about: Option<u64>, deadline: Instant) -> Outbound {
+        let number = self.next_number;
+        self.next_number += 1;
+        Outbound {
+            remote: self.remote.clone(),
+            about: about.map(|about| self.wire_id(about)),
+            number,
+            context: Context { version: self.version, deadline },
+            message,
+        }
+    }
+
+    /// The same, to be sent as `receipt` says.
+    pub(super) fn outgoing(
+        &mut self,
+        message: Message,
+        about: Option<u64>,
+        receipt: Receipt,
+        deadline: Instant,
+    ) -> Outgoing {
+        Outgoing::Send {
+            session: self.key,
+            outbound: Box::new(self.outbound(message, about, deadline)),
+            receipt,
+        }
+    }
+
+    /// A new stream for the answers to this many requests.
+    pub(super) fn add_stream(&mut self, build: impl FnOnce(u64) -> Arc<Stream>) -> Arc<Stream> {
+        let number = self.next_stream;
+        self.next_stream += 1;
+        let stream = build(number);
+        self.streams.insert(number, Arc::clone(&stream));
+        stream
+    }
+
+    /// The standalone stream; it exists from its first use on.
+    pub(super) fn standalone(&mut self, memory: &Arc<Memory>) -> Arc<Stream> {
+        let stream = self
+            .streams
+            .entry(STANDALONE)
+            .or_insert_with(|| Stream::standalone(STANDALONE, Arc::clone(memory)));
+        Arc::clone(stream)
+    }
+
+    /// The stream for a message of the server's, and the exchange that it seems to belong to: the related exchange's; else
+    /// that of the only exchange in flight; else the open standalone one; else that of the newest exchange that can still
+    /// carry events; else the standalone one, which keeps it for the next stream.
+    pub(super) fn stream_for(
+        &mut self,
+        related: Option<u64>,
+        memory: &Arc<Memory>,
+    ) -> (Arc<Stream>, Option<u64>) {
+        let of_exchange = |session: &Self, number: u64| {
+            let exchange = session.exchanges.get(&number)?;
+            session.streams.get(&exchange.stream).filter(|stream| stream.can_carry_events()).map(Arc::clone)
+        };
+        let only = (self.exchanges.len() == 1).then(|| self.exchanges.keys().next().copied()).flatten();
+        for number in [related, only].into_iter().flatten() {
+            if let Some(stream) = of_exchange(self, number) {
+                return (stream, Some(number));
+            }
+        }
+        if let Some(stream) = self.streams.get(&STANDALONE).filter(|stream| stream.has_reader()) {
+            return (Arc::clone(stream), related.or(only));
+        }
+        let newest = self
+            .exchanges
+            .keys()
+            .rev()
+            .copied()
+            .find_map(|number| of_exchange(self, number).map(|stream| (stream, Some(number))));
+        newest.unwrap_or_else(|| (self.standalone(memory), related.or(only)))
+    }
+
+    /// Keeps a complete stream for replay where there is something to replay. Returns whether it was kept.
+    pub(super) fn retire_stream(&mut self, number: u64) -> bool {
+        let Some(stream) = self.streams.get(&number) else { return false };
+        if stream.remains() == Remains::Nothing {
+            self.streams.remove(&number);
+            return false;
+        }
+        self.finished.push_back(number);
+        if self.finished.len() > MAX_FINISHED {
+            let seen = |number: &u64| {
+                self.streams.get(number).is_none_or(|stream| stream.remains() != Remains::Unseen)
+            };
+            let victim = self.finished.iter().position(seen).unwrap_or(0);
+            if let Some(number) = self.finished.remove(victim) {
+                self.streams.remove(&number);
+            }
+        }
+        true
+    }
+
+    /// Gives a complete stream up.
+    pub(super) fn forget_stream(&mut self, number: u64) {
+        self.streams.remove(&number);
+        self.finished.retain(|finished| *finished != number);
+    }
+
+    /// Gives up what is only kept for replay and was delivered.
+    pub(super) fn forget_seen_streams(&mut self) {
+        let seen: Vec<u64> = self
+            .finished
+            .iter()
+            .copied()
+            .filter(|number| {
+                self.streams
+                    .get(number)
+                    .is_none_or(|stream| stream.remains() != Remains::Unseen && !stream.has_reader())
+            })
+            .collect();
+        for number in seen {
+            self.forget_stream(number);
+        }
+    }
+
+    /// The server requests on one stream are on another now.
+    pub(super) fn move_server_requests(&mut self, from: u64, to: u64) {
+        self.server_requests
+            .values_mut()
+            .filter(|asked| asked.stream == from)
+            .for_each(|asked| asked.stream = to);
+    }
+
+    /// A server request has its answer, or will have none.
+    pub(super) fn forget_server_request(&mut self, id: &RequestId) -> Option<ServerRequest> {
+        let asked = self.server_requests.remove(id)?;
+        if let Some(exchange) = asked.exchange.and_then(|number| self.exchanges.get_mut(&number)) {
+            exchange.asking = exchange.asking.saturating_sub(1);
+        }
+        self.answered.push_back(id.clone());
+        if self.answered.len() > MAX_REMEMBERED {
+            self.answered.pop_front();
+        }
+        Some(asked)
+    }
+}
