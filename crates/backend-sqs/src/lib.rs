@@ -1,3 +1,11 @@
-//! The SQS backend of the MCP async transport proxy.
+#![doc = include_str!("../README.md")]
 
+mod backend;
 pub mod config;
+mod queues;
+mod reply_queue;
+
+pub use self::{
+    backend::{SqsBackend, SqsParts},
+    config::SqsConfig,
+};

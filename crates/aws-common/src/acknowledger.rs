@@ -1,0 +1,197 @@
+//! Deletes messages, and hides those again that are given back, in batches.
+
+use std::time::Duration;
+
+use aws_sdk_sqs::{
+    Client,
+    error::BuildError,
+    types::{
+        BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry,
+    },
+};
+use proxy_core::error::{BackendError, ErrorKind};
+use tokio::{
+    sync::mpsc,
+    task::JoinSet,
+    time::{Instant, sleep, sleep_until},
+};
+
+use crate::{backoff::Backoff, error::Call, metrics::Metrics};
+
+/// The most entries in a batch (AWS, `DeleteMessageBatch` and `ChangeMessageVisibilityBatch`).
+const BATCH: usize = 10;
+
+/// How long a delete waits for others. A visibility change waits for none: until it is made the message is hidden from its owner.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// The most acknowledgements that wait; past that the poller does.
+const WAITING: usize = 1024;
+
+/// The most batches on their way at once.
+const IN_FLIGHT: usize = 4;
+
+/// How often a batch is tried. What fails for good comes again and is recognised as a duplicate.
+const ATTEMPTS: u32 = 5;
+
+/// Acknowledges the messages of one queue.
+#[derive(Debug)]
+pub struct Acknowledger {
+    deletes: mpsc::Sender<Item>,
+    releases: mpsc::Sender<Item>,
+    workers: JoinSet<()>,
+}
+
+#[derive(Debug, Clone)]
+struct Item {
+    receipt_handle: String,
+    /// Hides the message for this many seconds more; none deletes it.
+    hide: Option<i32>,
+}
+
+#[derive(Debug, Clone)]
+struct Target {
+    client: Client,
+    queue_url: Box<str>,
+    name: Box<str>,
+    metrics: Metrics,
+}
+
+impl Acknowledger {
+    /// Starts acknowledging the messages of the queue at `queue_url`, called `name` in errors.
+    pub fn start(client: Client, queue_url: &str, name: &str, metrics: Metrics) -> Self {
+        let target = Target { client, queue_url: queue_url.into(), name: name.into(), metrics };
+        let (deletes, deleted) = mpsc::channel(WAITING);
+        let (releases, released) = mpsc::channel(WAITING);
+        let mut workers = JoinSet::new();
+        workers.spawn(work(target.clone(), deleted, LINGER));
+        workers.spawn(work(target, released, Duration::ZERO));
+        Self { deletes, releases, workers }
+    }
+
+    /// Deletes a message, within a second or so.
+    pub async fn delete(&self, receipt_handle: String) {
+        enqueue(&self.deletes, Item { receipt_handle, hide: None }).await;
+    }
+
+    /// Gives a message back, hidden for this long from now; whole seconds.
+    pub async fn release(&self, receipt_handle: String, hidden_for: Duration) {
+        let hide = i32::try_from(hidden_for.as_secs()).unwrap_or(i32::MAX);
+        enqueue(&self.releases, Item { receipt_handle, hide: Some(hide) }).await;
+    }
+
+    /// Resolves once everything that was handed in is done.
+    pub async fn finish(self) {
+        let Self { deletes, releases, workers } = self;
+        drop((deletes, releases));
+        workers.join_all().await;
+    }
+}
+
+async fn enqueue(queue: &mpsc::Sender<Item>, item: Item) {
+    if queue.send(item).await.is_err() {
+        tracing::error!("a message cannot be acknowledged: the acknowledger has stopped");
+    }
+}
+
+async fn work(target: Target, mut items: mpsc::Receiver<Item>, linger: Duration) {
+    let mut batches = JoinSet::new();
+    let mut batch = Vec::with_capacity(BATCH);
+    while items.recv_many(&mut batch, BATCH).await > 0 {
+        let due = Instant::now() + linger;
+        while batch.len() < BATCH {
+            let room = BATCH - batch.len();
+            tokio::select! {
+                biased;
+                received = items.recv_many(&mut batch, room) => if received == 0 { break },
+                () = sleep_until(due) => break,
+            }
+        }
+        while batches.len() >= IN_FLIGHT {
+            batches.join_next().await;
+        }
+        batches.spawn(settle(target.clone(), std::mem::take(&mut batch)));
+    }
+    batches.join_all().await;
+}
+
+async fn settle(target: Target, mut batch: Vec<Item>) {
+    let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
+    for _ in 0..ATTEMPTS {
+        batch = match target.call(&batch).await {
+            Ok(failed) => failed.iter().filter_map(|failed| retried(failed, &batch)).collect(),
+            Err(error) if error.kind().is_retryable() => batch,
+            Err(error) => {
+                tracing::error!(error = %error, error.type = error.kind().as_str(), messages = batch.len(), "messages cannot be acknowledged");
+                return;
+            }
+        };
+        if batch.is_empty() {
+            return;
+        }
+        sleep(backoff.next_delay()).await;
+    }
+    tracing::warn!(messages = batch.len(), "messages were not acknowledged: they will come again");
+}
+
+/// The item of a failed entry, unless it is the receipt that is no good any more: then the message is somebody else's.
+fn retried(failed: &BatchResultErrorEntry, batch: &[Item]) -> Option<Item> {
+    if failed.sender_fault() {
+        tracing::debug!(code = failed.code(), "a receipt has expired");
+        return None;
+    }
+    batch.get(failed.id().parse::<usize>().ok()?).cloned()
+}
+
+impl Target {
+    async fn call(&self, batch: &[Item]) -> Result<Vec<BatchResultErrorEntry>, BackendError> {
+        if batch.iter().any(|item| item.hide.is_some()) {
+            self.hide(batch).await
+        } else {
+            self.delete(batch).await
+        }
+    }
+
+    async fn delete(&self, batch: &[Item]) -> Result<Vec<BatchResultErrorEntry>, BackendError> {
+        let entry = |(index, item): (usize, &Item)| {
+            DeleteMessageBatchRequestEntry::builder()
+                .id(index.to_string())
+                .receipt_handle(&item.receipt_handle)
+                .build()
+        };
+        let entries = batch.iter().enumerate().map(entry).collect::<Result<_, _>>().map_err(unmade)?;
+        let request =
+            self.client.delete_message_batch().queue_url(&*self.queue_url).set_entries(Some(entries));
+        let result = request.send().await.map_err(|error| self.describe("sqs:DeleteMessage").failed(error));
+        self.metrics.called("DeleteMessageBatch", result.as_ref().map(|_| ()));
+        result.map(|output| output.failed)
+    }
+
+    async fn hide(&self, batch: &[Item]) -> Result<Vec<BatchResultErrorEntry>, BackendError> {
+        let entry = |(index, item): (usize, &Item)| {
+            ChangeMessageVisibilityBatchRequestEntry::builder()
+                .id(index.to_string())
+                .receipt_handle(&item.receipt_handle)
+                .set_visibility_timeout(item.hide)
+                .build()
+        };
+        let entries = batch.iter().enumerate().map(entry).collect::<Result<_, _>>().map_err(unmade)?;
+        let request = self
+            .client
+            .change_message_visibility_batch()
+            .queue_url(&*self.queue_url)
+            .set_entries(Some(entries));
+        let call = self.describe("sqs:ChangeMessageVisibility");
+        let result = request.send().await.map_err(|error| call.failed(error));
+        self.metrics.called("ChangeMessageVisibilityBatch", result.as_ref().map(|_| ()));
+        result.map(|output| output.failed)
+    }
+
+    fn describe(&self, permission: &'static str) -> Call<'_> {
+        Call { operation: "acknowledge", permission, target: &self.name, sends: false }
+    }
+}
+
+fn unmade(error: BuildError) -> BackendError {
+    BackendError::new(ErrorKind::Protocol, "acknowledge", "a receipt cannot be put into a request")
+        .with_source(error)
+}

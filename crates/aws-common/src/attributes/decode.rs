@@ -1,0 +1,71 @@
+//! From a received body and its attributes to what the inbox takes.
+
+use aws_sdk_sqs::types;
+use proxy_core::{
+    backend::{Event, Inbound, Peer},
+    error::{BackendError, ErrorKind},
+    id::{RemoteSession, RouteKey, WireId},
+    message::{Message, MessageError},
+};
+
+use super::{ProxyContext, name};
+
+/// A received message, understood.
+#[derive(Debug)]
+pub enum Received {
+    /// For the inbox.
+    Inbound(Inbound),
+    /// An instance's message to itself, which ends its poll: the instance id.
+    Wake(Box<str>),
+}
+
+/// The body is no JSON-RPC message. `Display` shows none of it.
+#[derive(Debug)]
+pub struct Malformed(Option<MessageError>);
+
+impl std::fmt::Display for Malformed {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.0 {
+            Some(error) => error.fmt(formatter),
+            None => formatter.write_str("it has no body"),
+        }
+    }
+}
+
+impl std::error::Error for Malformed {}
+
+/// Reads a message of a queue that the far end writes to directly.
+///
+/// # Errors
+/// When the body is no JSON-RPC message. Attributes that cannot be read are taken for absent: an answer is not lost for them.
+pub fn decode(message: &types::Message) -> Result<Received, Malformed> {
+    let attribute = |name| message.message_attributes()?.get(name)?.string_value();
+    let context = attribute(name::PROXY_CONTEXT).and_then(ProxyContext::parse).unwrap_or_default();
+    if let Some(instance) = context.wake {
+        return Ok(Received::Wake(instance));
+    }
+    let body = message.body().ok_or(Malformed(None))?;
+    let parsed = Message::parse(body).map_err(|error| Malformed(Some(error)))?;
+    let session = attribute(name::SESSION_ID);
+    let route = session.and_then(|text| RouteKey::parse(text).ok());
+    let own = if route.is_some() { None } else { session.and_then(|text| RemoteSession::parse(text).ok()) };
+    let said = own.is_some() || context.owner.is_some() || !context.eras.is_empty();
+    let peer = said.then_some(Peer { session: own, owner: context.owner, eras: context.eras });
+    let (route, event) = if context.gone {
+        let message =
+            "the far end does not know this session any more: it was restarted, or it ended the session";
+        let answered = || WireId::parse(parsed.id()?.as_string()?).ok();
+        let route = route.or_else(|| answered().map(|wire| wire.route().clone()));
+        (route, Event::SessionGone(BackendError::new(ErrorKind::SessionGone, "receive", message)))
+    } else {
+        (route, Event::Message(parsed))
+    };
+    Ok(Received::Inbound(Inbound {
+        route,
+        peer,
+        related: context.related.and_then(|text| WireId::parse(&text).ok()),
+        sequence: context.seq,
+        message_id: message.message_id().map(Into::into),
+        event,
+    }))
+}

@@ -1,0 +1,91 @@
+//! SQS clients: made as in every AWS program, but with one place that retries, which is ours.
+
+use std::time::Duration;
+
+use aws_config::{BehaviorVersion, Region, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_sdk_sqs::Client;
+use proxy_core::error::{BackendError, ErrorKind};
+
+/// How long a connection may take, TLS included.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long one call may take, connecting included; polls have their wait on top of [`POLL_MARGIN`].
+const CALL_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How much longer than its wait a poll may take.
+const POLL_MARGIN: Duration = Duration::from_secs(15);
+
+/// What a client is made from, beside the environment, the profile and the instance's role.
+#[derive(Debug, Clone, Default)]
+pub struct ClientSettings {
+    /// An endpoint other than AWS's own, for emulators and VPC endpoints.
+    pub endpoint_url: Option<String>,
+    /// The region; left out, that of the queue's URL, then the AWS default chain, then `us-east-1` where an endpoint is set.
+    pub region: Option<String>,
+}
+
+/// Makes a client. Nothing is called yet.
+///
+/// # Errors
+/// `Config` when no region can be found.
+pub async fn connect(settings: &ClientSettings, queue_url: &str) -> Result<Client, BackendError> {
+    let named = settings.region.clone().or_else(|| region_of(queue_url).map(Into::into));
+    let mut loader =
+        aws_config::defaults(BehaviorVersion::latest()).retry_config(RetryConfig::disabled()).timeout_config(
+            TimeoutConfig::builder()
+                .connect_timeout(CONNECT_TIMEOUT)
+                .operation_attempt_timeout(CALL_TIMEOUT)
+                .build(),
+        );
+    if let Some(region) = named {
+        loader = loader.region(Region::new(region));
+    }
+    if let Some(endpoint) = &settings.endpoint_url {
+        loader = loader.endpoint_url(endpoint);
+    }
+    let shared = loader.load().await;
+    let mut config = aws_sdk_sqs::config::Builder::from(&shared);
+    if shared.region().is_none() {
+        if settings.endpoint_url.is_none() && shared.endpoint_url().is_none() {
+            let message = "no AWS region is set: set `region`, AWS_REGION or one in the profile";
+            return Err(BackendError::new(ErrorKind::Config, "start", message));
+        }
+        config.set_region(Some(Region::new("us-east-1")));
+    }
+    Ok(Client::from_conf(config.build()))
+}
+
+/// The same client without retries of its own: the SDK would send again what may have arrived.
+pub fn without_retries(client: &Client) -> Client {
+    Client::from_conf(client.config().to_builder().retry_config(RetryConfig::disabled()).build())
+}
+
+/// The same client for polls of this length.
+pub fn for_polls(client: &Client, wait_time: Duration) -> Client {
+    let timeouts =
+        client.config().timeout_config().map_or_else(TimeoutConfig::builder, TimeoutConfig::to_builder);
+    let longest = wait_time + POLL_MARGIN;
+    let timeouts =
+        timeouts.operation_attempt_timeout(longest).operation_timeout(longest).read_timeout(longest);
+    Client::from_conf(client.config().to_builder().timeout_config(timeouts.build()).build())
+}
+
+/// The region in a queue's URL, as AWS builds them: `https://sqs.{region}.amazonaws.com[.cn]/{account}/{name}`.
+fn region_of(queue_url: &str) -> Option<&str> {
+    let host = queue_url.strip_prefix("https://")?.split('/').next()?;
+    let (region, domain) = host.strip_prefix("sqs.")?.split_once('.')?;
+    matches!(domain, "amazonaws.com" | "amazonaws.com.cn").then_some(region)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::region_of;
+
+    #[test]
+    fn a_queue_url_of_aws_names_its_region() {
+        assert_eq!(region_of("https://sqs.eu-west-1.amazonaws.com/1/requests"), Some("eu-west-1"));
+        assert_eq!(region_of("https://sqs.cn-north-1.amazonaws.com.cn/1/requests"), Some("cn-north-1"));
+        assert_eq!(region_of("http://127.0.0.1:4566/1/requests"), None);
+        assert_eq!(region_of("https://sqs.example.com/1/requests"), None);
+    }
+}

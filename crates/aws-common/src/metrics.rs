@@ -1,0 +1,127 @@
+//! The metrics of an AWS backend. Labels come from closed sets only.
+
+use std::time::Duration;
+
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{counter::Counter, family::Family, histogram::Histogram},
+    registry::{Registry, Unit},
+};
+use proxy_core::error::BackendError;
+
+/// The value of `error_type` where nothing failed.
+const NO_ERROR: &str = "none";
+
+/// Counts what one backend does. Clones count together.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    backend: &'static str,
+    sends: Family<Outcome, Counter>,
+    send_duration: Histogram,
+    deliveries: Family<Delivered, Counter>,
+    malformed: Family<Backend, Counter>,
+    receive_errors: Family<Outcome, Counter>,
+    calls: Family<ApiCall, Counter>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Backend {
+    backend: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Outcome {
+    backend: &'static str,
+    error_type: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Delivered {
+    backend: &'static str,
+    disposition: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ApiCall {
+    backend: &'static str,
+    action: &'static str,
+    error_type: &'static str,
+}
+
+impl Metrics {
+    /// Registers the metrics of the backend with this name, prefix included: the registry is the process's own.
+    pub fn new(backend: &'static str, registry: &mut Registry) -> Self {
+        let metrics = Self {
+            backend,
+            sends: Family::default(),
+            send_duration: Histogram::new([
+                0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
+                300.0,
+            ]),
+            deliveries: Family::default(),
+            malformed: Family::default(),
+            receive_errors: Family::default(),
+            calls: Family::default(),
+        };
+        registry.register(
+            "mcp_proxy_backend_sends",
+            "Messages handed to the backend, by the kind of failure",
+            metrics.sends.clone(),
+        );
+        registry.register_with_unit(
+            "mcp_proxy_backend_send_duration",
+            "Time until a message was durably accepted or given up, retries included",
+            Unit::Seconds,
+            metrics.send_duration.clone(),
+        );
+        registry.register(
+            "mcp_proxy_backend_deliveries",
+            "Messages received, by what became of them",
+            metrics.deliveries.clone(),
+        );
+        registry.register(
+            "mcp_proxy_backend_malformed_messages",
+            "Messages received that were no JSON-RPC message and were deleted",
+            metrics.malformed.clone(),
+        );
+        registry.register(
+            "mcp_proxy_backend_receive_errors",
+            "Receives that failed, by the kind of failure",
+            metrics.receive_errors.clone(),
+        );
+        registry.register(
+            "mcp_proxy_backend_api_calls",
+            "Calls of the transport's API, by action and kind of failure",
+            metrics.calls.clone(),
+        );
+        metrics
+    }
+
+    pub(crate) fn sent(&self, result: Result<(), &BackendError>, duration: Duration) {
+        self.sends.get_or_create(&Outcome { backend: self.backend, error_type: error_type(result) }).inc();
+        self.send_duration.observe(duration.as_secs_f64());
+    }
+
+    pub(crate) fn delivered(&self, disposition: &'static str) {
+        self.deliveries.get_or_create(&Delivered { backend: self.backend, disposition }).inc();
+    }
+
+    pub(crate) fn malformed(&self) {
+        self.malformed.get_or_create(&Backend { backend: self.backend }).inc();
+    }
+
+    pub(crate) fn receive_failed(&self, error: &BackendError) {
+        let error_type = error.kind().as_str();
+        self.receive_errors.get_or_create(&Outcome { backend: self.backend, error_type }).inc();
+    }
+
+    /// Counts one call of the API.
+    pub fn called(&self, action: &'static str, result: Result<(), &BackendError>) {
+        let error_type = error_type(result);
+        self.calls.get_or_create(&ApiCall { backend: self.backend, action, error_type }).inc();
+    }
+}
+
+fn error_type(result: Result<(), &BackendError>) -> &'static str {
+    result.map_or_else(|error| error.kind().as_str(), |()| NO_ERROR)
+}

@@ -1,0 +1,146 @@
+//! The poller: receives from one queue, hands over to the inbox and acknowledges by disposition.
+//!
+//! One receive loop, and a second receive only while batches come back full, so that an answer does not overtake its progress. A
+//! receive is never aborted, since what it took would stay hidden: at shutdown the poller wakes its own with a message to itself.
+
+mod health;
+mod receive;
+mod recent;
+mod settle;
+mod wake;
+
+use std::{sync::Arc, time::Duration};
+
+use aws_sdk_sqs::{Client, types::Message};
+use futures_util::{StreamExt, stream::FuturesUnordered};
+use proxy_core::{backend::Inbox, error::BackendError, id::InstanceId};
+use tokio_util::sync::CancellationToken;
+
+pub use self::health::PollHealth;
+use self::{receive::Receiver, settle::Settler, wake::Waker};
+use crate::{
+    acknowledger::Acknowledger,
+    attributes::{Malformed, Received},
+    backoff::Backoff,
+    client,
+    metrics::Metrics,
+};
+
+/// Reads a message of the queue: as it is, or out of what a topic wrapped around it.
+pub type Decode = fn(&Message) -> Result<Received, Malformed>;
+
+/// The delay before the first retry of a failed receive, and the longest.
+const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
+
+/// What a poller is told.
+#[derive(Debug, Clone)]
+pub struct PollerSettings {
+    /// The queue.
+    pub queue_url: Box<str>,
+    /// What errors and logs call it.
+    pub name: Box<str>,
+    /// How long a receive waits for a message: whole seconds, at most 20 (AWS, `ReceiveMessage`).
+    pub wait_time: Duration,
+    /// The most messages a receive takes, 1 to 10 (AWS, `ReceiveMessage`).
+    pub max_messages: u8,
+    /// How long a received message stays hidden unless it is acknowledged.
+    pub visibility_timeout: Duration,
+    /// The age at which nobody waits for a message any more: the longest that a request may take.
+    pub orphan_after: Duration,
+    /// What becomes of messages that are another instance's.
+    pub foreign: ForeignPolicy,
+}
+
+/// What becomes of messages that are another instance's, or a stranger's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ForeignPolicy {
+    /// The queue may have other readers: give them back until they are orphaned.
+    GiveBack,
+    /// Only our own subscription feeds the queue, and their owners have copies of their own: delete them.
+    Delete,
+}
+
+/// Receives from one queue until it is told to stop.
+#[derive(Debug)]
+pub struct Poller {
+    client: Client,
+    receiver: Receiver,
+    settings: PollerSettings,
+    decode: Decode,
+    inbox: Arc<dyn Inbox>,
+    instance: InstanceId,
+    metrics: Metrics,
+    health: Arc<PollHealth>,
+}
+
+impl Poller {
+    /// A poller that hands over to `inbox` what `decode` makes of the queue's messages.
+    pub fn new(
+        client: Client,
+        settings: PollerSettings,
+        decode: Decode,
+        inbox: Arc<dyn Inbox>,
+        instance: InstanceId,
+        metrics: Metrics,
+    ) -> Self {
+        let health = Arc::new(PollHealth::default());
+        let receiver = Receiver {
+            client: client::for_polls(&client, settings.wait_time),
+            settings: settings.clone(),
+            metrics: metrics.clone(),
+            health: Arc::clone(&health),
+        };
+        Self { client, receiver, settings, decode, inbox, instance, metrics, health }
+    }
+
+    /// How its last polls went.
+    pub fn health(&self) -> &PollHealth {
+        &self.health
+    }
+
+    /// Polls until `shutdown` fires, then hands over what the receives in flight bring, and resolves once everything is settled and
+    /// acknowledged. Recovers from every failure by itself.
+    pub async fn run(&self, shutdown: CancellationToken) {
+        let PollerSettings { queue_url, name, .. } = &self.settings;
+        let acknowledger = Acknowledger::start(self.client.clone(), queue_url, name, self.metrics.clone());
+        let mut settler = Settler::new(self, acknowledger);
+        let mut waker = Waker::new(self.client.clone(), queue_url, &self.instance, self.metrics.clone());
+        let mut backoff = Backoff::new(RETRY.0, RETRY.1);
+        let mut receives = FuturesUnordered::new();
+        receives.push(self.receiver.receive(Duration::ZERO, &shutdown));
+        while !receives.is_empty() || settler.is_settling() {
+            tokio::select! {
+                Some(received) = receives.next() => {
+                    let (next, delay) = self.after(&received, &mut backoff);
+                    settler.handle(received.unwrap_or_default()).await;
+                    while !shutdown.is_cancelled() && receives.len() < next {
+                        receives.push(self.receiver.receive(delay, &shutdown));
+                    }
+                    if shutdown.is_cancelled() && receives.is_empty() && waker.missing(settler.wakes_seen()) {
+                        receives.push(self.receiver.sweep());
+                    }
+                }
+                Some(settled) = settler.settled() => settler.settle_later(settled).await,
+                () = waker.due(&shutdown), if !receives.is_empty() => waker.wake(receives.len()).await,
+                else => {}
+            }
+        }
+        settler.finish().await;
+    }
+
+    /// How many receives should be in flight after this one, and how long the new one waits first.
+    fn after(
+        &self,
+        received: &Result<Vec<Message>, BackendError>,
+        backoff: &mut Backoff,
+    ) -> (usize, Duration) {
+        match received {
+            Ok(messages) => {
+                backoff.reset();
+                let full = messages.len() >= usize::from(self.settings.max_messages);
+                (if full { 2 } else { 1 }, Duration::ZERO)
+            }
+            Err(_) => (1, backoff.next_delay()),
+        }
+    }
+}

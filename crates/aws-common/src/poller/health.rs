@@ -1,0 +1,61 @@
+//! What readiness may know of the polls without calling anything.
+
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use proxy_core::error::{BackendError, ErrorKind};
+use tokio::time::Instant;
+
+/// How the last polls of a queue went.
+#[derive(Debug, Default)]
+pub struct PollHealth(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    succeeded: Option<Instant>,
+    failing: Option<(ErrorKind, Box<str>)>,
+}
+
+impl PollHealth {
+    /// The time since the last poll that succeeded.
+    pub fn age(&self) -> Option<Duration> {
+        self.lock().succeeded.map(|succeeded| succeeded.elapsed())
+    }
+
+    /// Whether the last poll succeeded, and within `longest`; `None` before the first has ended.
+    pub fn check(&self, longest: Duration) -> Option<Result<(), BackendError>> {
+        let state = self.lock();
+        if let Some((kind, message)) = &state.failing {
+            return Some(Err(BackendError::new(*kind, "check", message.clone())));
+        }
+        let age = state.succeeded?.elapsed();
+        Some(if age <= longest {
+            Ok(())
+        } else {
+            let message = format!("the last poll that succeeded was {} s ago", age.as_secs());
+            Err(BackendError::new(ErrorKind::Unavailable, "check", message))
+        })
+    }
+
+    /// Says whether this is the first success after failures, or ever.
+    pub(super) fn succeeded(&self) -> bool {
+        let mut state = self.lock();
+        let recovered = state.failing.take().is_some();
+        state.succeeded = Some(Instant::now());
+        recovered
+    }
+
+    /// Says whether this is the first failure after a success, or of another kind.
+    pub(super) fn failed(&self, error: &BackendError) -> bool {
+        let mut state = self.lock();
+        let new = state.failing.as_ref().is_none_or(|(kind, _)| *kind != error.kind());
+        state.failing = Some((error.kind(), error.to_string().into()));
+        new
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,86 @@
+//! One receive.
+
+use std::{sync::Arc, time::Duration};
+
+use aws_sdk_sqs::{
+    Client,
+    types::{Message, MessageSystemAttributeName},
+};
+use futures_util::future::BoxFuture;
+use proxy_core::error::BackendError;
+use tokio_util::sync::CancellationToken;
+
+use super::{PollHealth, PollerSettings};
+use crate::{error::Call, metrics::Metrics};
+
+/// How long the last receive waits that looks for what is left.
+const SWEEP: Duration = Duration::from_secs(1);
+
+#[derive(Debug)]
+pub(super) struct Receiver {
+    pub(super) client: Client,
+    pub(super) settings: PollerSettings,
+    pub(super) metrics: Metrics,
+    pub(super) health: Arc<PollHealth>,
+}
+
+type Receive<'poller> = BoxFuture<'poller, Result<Vec<Message>, BackendError>>;
+
+impl Receiver {
+    /// Receives once, after `delay`; a shutdown in the delay ends it, one in the receive does not.
+    pub(super) fn receive<'poller>(
+        &'poller self,
+        delay: Duration,
+        shutdown: &'poller CancellationToken,
+    ) -> Receive<'poller> {
+        Box::pin(async move {
+            if !delay.is_zero() && shutdown.run_until_cancelled(tokio::time::sleep(delay)).await.is_none() {
+                return Ok(Vec::new());
+            }
+            self.call(self.settings.wait_time).await
+        })
+    }
+
+    /// Receives once more what is there.
+    pub(super) fn sweep(&self) -> Receive<'_> {
+        Box::pin(self.call(SWEEP.min(self.settings.wait_time)))
+    }
+
+    async fn call(&self, wait_time: Duration) -> Result<Vec<Message>, BackendError> {
+        let PollerSettings { queue_url, name, max_messages, visibility_timeout, .. } = &self.settings;
+        let request = self
+            .client
+            .receive_message()
+            .queue_url(&**queue_url)
+            .max_number_of_messages(i32::from(*max_messages))
+            .wait_time_seconds(seconds(wait_time))
+            .visibility_timeout(seconds(*visibility_timeout))
+            .message_system_attribute_names(MessageSystemAttributeName::SentTimestamp)
+            .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
+            .message_attribute_names("All");
+        let call =
+            Call { operation: "receive", permission: "sqs:ReceiveMessage", target: name, sends: false };
+        let result = request.send().await.map_err(|error| call.failed(error));
+        self.metrics.called("ReceiveMessage", result.as_ref().map(|_| ()));
+        match result {
+            Ok(output) => {
+                if self.health.succeeded() {
+                    tracing::info!(messaging.destination.name = %name, "receiving again");
+                }
+                Ok(output.messages.unwrap_or_default())
+            }
+            Err(error) => {
+                self.metrics.receive_failed(&error);
+                if self.health.failed(&error) {
+                    let cause = std::error::Error::source(&error).map(ToString::to_string);
+                    tracing::warn!(error = %error, cause, error.type = error.kind().as_str(), "receive failed, trying on");
+                }
+                Err(error)
+            }
+        }
+    }
+}
+
+fn seconds(duration: Duration) -> i32 {
+    i32::try_from(duration.as_secs()).unwrap_or(i32::MAX)
+}

@@ -1,0 +1,258 @@
+//! Hands over a batch and settles each message by its disposition.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
+use proxy_core::{
+    backend::{Disposition, Inbound, Inbox, Settlement},
+    id::InstanceId,
+};
+use tokio::{task::JoinSet, time::Instant};
+
+use super::{
+    Decode, ForeignPolicy, Poller, PollerSettings,
+    recent::{Recent, Seen},
+};
+use crate::{acknowledger::Acknowledger, attributes::Received, backoff::jittered, metrics::Metrics};
+
+/// For how long a message for which there is no memory is given back.
+const BUSY: Duration = Duration::from_secs(4);
+
+/// While a foreign message is this young its owner may be waiting for it.
+const YOUNG: Duration = Duration::from_secs(120);
+
+/// The longest that a young foreign message is hidden, and for how long an older one is.
+const FOREIGN: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
+
+/// The age at which another instance's message to itself is deleted: its poll has ended by then.
+const STALE_WAKE: Duration = Duration::from_secs(30);
+
+/// How often the log says that the queue has other readers.
+const NOT_ALONE: Duration = Duration::from_secs(60);
+
+#[derive(Debug)]
+pub(super) struct Settler<'poller> {
+    settings: &'poller PollerSettings,
+    decode: Decode,
+    inbox: &'poller Arc<dyn Inbox>,
+    instance: &'poller InstanceId,
+    metrics: &'poller Metrics,
+    acknowledger: Acknowledger,
+    recent: Recent,
+    later: JoinSet<(Delivered, Disposition)>,
+    wakes_seen: usize,
+    not_alone: Option<(Instant, u64)>,
+}
+
+/// What settling needs to know of a message that was handed over.
+#[derive(Debug)]
+pub(super) struct Delivered {
+    message_id: Box<str>,
+    age: Duration,
+    receive_count: u32,
+    /// Whether its envelope names another instance.
+    others: bool,
+}
+
+impl<'poller> Settler<'poller> {
+    pub(super) fn new(poller: &'poller Poller, acknowledger: Acknowledger) -> Self {
+        Self {
+            settings: &poller.settings,
+            decode: poller.decode,
+            inbox: &poller.inbox,
+            instance: &poller.instance,
+            metrics: &poller.metrics,
+            acknowledger,
+            recent: Recent::default(),
+            later: JoinSet::new(),
+            wakes_seen: 0,
+            not_alone: None,
+        }
+    }
+
+    /// Hands over a batch in the order in which it was sent.
+    pub(super) async fn handle(&mut self, mut batch: Vec<Message>) {
+        batch.sort_by_cached_key(|message| number(message, &MessageSystemAttributeName::SentTimestamp));
+        for message in batch {
+            self.handle_one(message).await;
+        }
+    }
+
+    pub(super) fn is_settling(&self) -> bool {
+        !self.later.is_empty()
+    }
+
+    /// The next settlement that was to come later; `None` when there is none.
+    pub(super) async fn settled(&mut self) -> Option<(Delivered, Disposition)> {
+        loop {
+            match self.later.join_next().await? {
+                Ok(settled) => return Some(settled),
+                // its receipt runs out and the message comes again
+                Err(error) => tracing::error!(error = %error, "a settlement failed"),
+            }
+        }
+    }
+
+    pub(super) async fn settle_later(&mut self, (delivered, disposition): (Delivered, Disposition)) {
+        for receipt in self.recent.take_pending(&delivered.message_id) {
+            self.settle(&delivered, receipt, disposition).await;
+        }
+    }
+
+    pub(super) fn wakes_seen(&self) -> usize {
+        self.wakes_seen
+    }
+
+    pub(super) async fn finish(self) {
+        self.acknowledger.finish().await;
+    }
+
+    async fn handle_one(&mut self, message: Message) {
+        let (Some(message_id), Some(receipt)) = (&message.message_id, &message.receipt_handle) else {
+            tracing::error!("a received message has no id or no receipt");
+            return;
+        };
+        let receipt = match self.recent.look_up(message_id, receipt.clone()) {
+            Seen::New(receipt) => receipt,
+            Seen::Pending => return self.metrics.delivered("duplicate"),
+            Seen::Settled(receipt) => {
+                self.metrics.delivered("duplicate");
+                return self.acknowledger.delete(receipt).await;
+            }
+        };
+        let sent = Duration::from_millis(number(&message, &MessageSystemAttributeName::SentTimestamp));
+        let mut delivered = Delivered {
+            message_id: message_id.as_str().into(),
+            age: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().saturating_sub(sent),
+            receive_count: u32::try_from(number(
+                &message,
+                &MessageSystemAttributeName::ApproximateReceiveCount,
+            ))
+            .unwrap_or(u32::MAX),
+            others: false,
+        };
+        match (self.decode)(&message) {
+            Ok(Received::Inbound(inbound)) => {
+                delivered.others =
+                    inbound.route.as_ref().is_some_and(|route| !route.belongs_to(self.instance));
+                self.deliver(inbound, delivered, receipt).await;
+            }
+            Ok(Received::Wake(instance)) => self.woken(&instance, &delivered, receipt).await,
+            Err(error) => {
+                self.metrics.malformed();
+                tracing::warn!(error = %error, messaging.message.id = message_id, "a message that is no JSON-RPC message is deleted");
+                self.delete(&delivered, receipt).await;
+            }
+        }
+    }
+
+    async fn deliver(&mut self, inbound: Inbound, delivered: Delivered, receipt: String) {
+        match self.inbox.deliver(inbound) {
+            Settlement::Now(disposition) => self.settle(&delivered, receipt, disposition).await,
+            Settlement::Later(disposition) => {
+                self.recent.pending(&delivered.message_id, receipt);
+                self.later.spawn(async move { (delivered, disposition.await) });
+            }
+        }
+    }
+
+    async fn settle(&mut self, delivered: &Delivered, receipt: String, disposition: Disposition) {
+        match disposition {
+            Disposition::Accepted | Disposition::Unroutable => {
+                self.metrics.delivered(disposition.as_str());
+                self.delete(delivered, receipt).await;
+            }
+            Disposition::Busy => {
+                self.metrics.delivered(disposition.as_str());
+                self.acknowledger.release(receipt, jittered(BUSY)).await;
+            }
+            Disposition::Foreign => self.settle_foreign(delivered, receipt).await,
+        }
+    }
+
+    async fn settle_foreign(&mut self, delivered: &Delivered, receipt: String) {
+        if self.settings.foreign == ForeignPolicy::Delete {
+            self.metrics.delivered("foreign");
+            return self.delete(delivered, receipt).await;
+        }
+        self.say_not_alone(delivered.others);
+        if delivered.age > self.settings.orphan_after {
+            self.metrics.delivered("orphaned");
+            return self.delete(delivered, receipt).await;
+        }
+        self.metrics.delivered("foreign");
+        self.acknowledger.release(receipt, hidden_for(delivered.age, delivered.receive_count)).await;
+    }
+
+    async fn woken(&mut self, instance: &str, delivered: &Delivered, receipt: String) {
+        let ours = instance == self.instance.as_str();
+        if ours {
+            self.wakes_seen += 1;
+        }
+        if ours || delivered.age > STALE_WAKE {
+            self.delete(delivered, receipt).await;
+        } else {
+            self.acknowledger.release(receipt, hidden_for(delivered.age, delivered.receive_count)).await;
+        }
+    }
+
+    async fn delete(&mut self, delivered: &Delivered, receipt: String) {
+        self.recent.settled(&delivered.message_id);
+        self.acknowledger.delete(receipt).await;
+    }
+
+    fn say_not_alone(&mut self, others: bool) {
+        let now = Instant::now();
+        let unsaid = match &mut self.not_alone {
+            Some((said, unsaid)) if now.duration_since(*said) < NOT_ALONE => {
+                *unsaid += 1;
+                return;
+            }
+            other => other.take().map_or(0, |(_, unsaid)| unsaid),
+        };
+        self.not_alone = Some((now, 0));
+        let queue = &*self.settings.name;
+        if others {
+            tracing::warn!(
+                messaging.destination.name = queue,
+                messages = unsaid + 1,
+                "not alone: another proxy's messages come in on this queue, so answers may be slow; give each proxy a queue of its own"
+            );
+        } else {
+            tracing::warn!(
+                messaging.destination.name = queue,
+                messages = unsaid + 1,
+                "not alone: messages that no proxy asked for come in on this queue"
+            );
+        }
+    }
+}
+
+/// For how long a message that is not ours is hidden: from 1 s, doubling to 5 s, while its owner may wait for it.
+fn hidden_for(age: Duration, receive_count: u32) -> Duration {
+    if age >= YOUNG {
+        return FOREIGN.1;
+    }
+    let doublings = receive_count.saturating_sub(1).min(8);
+    Duration::from_secs(1 << doublings).min(FOREIGN.0)
+}
+
+fn number(message: &Message, name: &MessageSystemAttributeName) -> u64 {
+    let value = message.attributes().and_then(|attributes| attributes.get(name));
+    value.and_then(|value| value.parse().ok()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_ours_is_hidden_longer_each_time() {
+        let seconds = |age, count| hidden_for(Duration::from_secs(age), count).as_secs();
+        assert_eq!([1, 2, 3, 4, 100].map(|count| seconds(3, count)), [1, 2, 4, 5, 5]);
+        assert_eq!(seconds(120, 1), 60);
+    }
+}

@@ -1,0 +1,132 @@
+//! The queue that answers are read from: a given one, or one of our own making.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use aws_common::{Call, Metrics, jittered};
+use aws_sdk_sqs::{Client, types::QueueAttributeName};
+use proxy_core::{
+    error::{BackendError, ErrorKind},
+    id::InstanceId,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::queues::Queue;
+
+/// The tag that names the instance that a queue belongs to.
+const INSTANCE_TAG: &str = "mcp-proxy-instance";
+
+/// The tag with the Unix seconds until which its owner is taken to live.
+const ALIVE_UNTIL_TAG: &str = "mcp-proxy-alive-until";
+
+/// How often a created queue's tag is refreshed, at the least.
+const REFRESH: Duration = Duration::from_secs(300);
+
+/// How long the owner is taken to live after a refresh: two may fail.
+const ALIVE: Duration = Duration::from_secs(900);
+
+/// For how long answers are kept past the longest request.
+const RETENTION_MARGIN: Duration = Duration::from_secs(3600);
+
+/// The retention that SQS takes, in seconds (AWS, `MessageRetentionPeriod`).
+const RETENTION: (u64, u64) = (60, 1_209_600);
+
+/// The queue that answers are read from.
+#[derive(Debug)]
+pub(crate) struct ReplyQueue {
+    queue: Queue,
+    owned: Option<Owned>,
+}
+
+#[derive(Debug)]
+struct Owned {
+    client: Client,
+    metrics: Metrics,
+}
+
+impl ReplyQueue {
+    /// A queue that exists. Checks that it does, and that we may use it.
+    pub(crate) async fn given(queue: Queue) -> Result<Self, BackendError> {
+        queue.message_bytes("start").await?;
+        queue.check_receives().await?;
+        Ok(Self { queue, owned: None })
+    }
+
+    /// Creates a queue named after the instance, with its tags from the first moment on.
+    pub(crate) async fn create(
+        client: &Client,
+        prefix: &str,
+        instance: &InstanceId,
+        request_timeout_max: Duration,
+        metrics: &Metrics,
+    ) -> Result<Self, BackendError> {
+        let name = format!("{prefix}-{}", instance.as_str());
+        let retention = (request_timeout_max + RETENTION_MARGIN).as_secs().clamp(RETENTION.0, RETENTION.1);
+        let request = client
+            .create_queue()
+            .queue_name(&name)
+            .attributes(QueueAttributeName::MessageRetentionPeriod, retention.to_string())
+            .tags(INSTANCE_TAG, instance.as_str())
+            .tags(ALIVE_UNTIL_TAG, alive_until());
+        let target = format!("the reply queue {name}");
+        let call = Call {
+            operation: "start",
+            permission: "sqs:CreateQueue and sqs:TagQueue",
+            target: &target,
+            sends: false,
+        };
+        let result = request.send().await.map_err(|error| call.failed(error));
+        metrics.called("CreateQueue", result.as_ref().map(|_| ()));
+        let output = result?;
+        let url = output.queue_url().ok_or_else(|| {
+            BackendError::new(ErrorKind::Protocol, "start", format!("{target} was created without a URL"))
+        })?;
+        tracing::info!(messaging.destination.name = %name, "reply queue created");
+        let owned = Some(Owned { client: client.clone(), metrics: metrics.clone() });
+        let created = Self { queue: Queue::new(client, url, "reply queue", metrics), owned };
+        if let Err(error) = created.queue.check_receives().await {
+            created.delete().await;
+            return Err(error);
+        }
+        Ok(created)
+    }
+
+    pub(crate) fn queue(&self) -> &Queue {
+        &self.queue
+    }
+
+    /// Says every five minutes or so that a created queue is in use, until `shutdown` fires.
+    pub(crate) async fn keep_alive(&self, shutdown: CancellationToken) {
+        let Some(Owned { client, metrics }) = &self.owned else { return };
+        while shutdown.run_until_cancelled(tokio::time::sleep(jittered(REFRESH))).await.is_some() {
+            let request = client.tag_queue().queue_url(self.queue.url()).tags(ALIVE_UNTIL_TAG, alive_until());
+            let result = request.send().await.map_err(|error| self.call("sqs:TagQueue").failed(error));
+            metrics.called("TagQueue", result.as_ref().map(|_| ()));
+            if let Err(error) = result {
+                tracing::warn!(error = %error, error.type = error.kind().as_str(), "the reply queue's tag was not refreshed");
+            }
+        }
+    }
+
+    /// Deletes a created queue; one that stays behind is removed by another instance, once its tag has run out.
+    pub(crate) async fn delete(&self) {
+        let Some(Owned { client, metrics }) = &self.owned else { return };
+        let request = client.delete_queue().queue_url(self.queue.url());
+        let result = request.send().await.map_err(|error| self.call("sqs:DeleteQueue").failed(error));
+        metrics.called("DeleteQueue", result.as_ref().map(|_| ()));
+        match result {
+            Ok(_) => tracing::info!(messaging.destination.name = self.queue.name(), "reply queue deleted"),
+            Err(error) => {
+                tracing::warn!(error = %error, error.type = error.kind().as_str(), "the reply queue stays behind");
+            }
+        }
+    }
+
+    fn call(&self, permission: &'static str) -> Call<'_> {
+        Call { operation: "keep", permission, target: self.queue.name(), sends: false }
+    }
+}
+
+fn alive_until() -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    (now + ALIVE).as_secs().to_string()
+}
