@@ -33,6 +33,7 @@ pub(super) struct State {
     endpoint_url: String,
     /// What message ids begin with; another one for each emulator.
     id_prefix: String,
+    sent: u64,
     queues: BTreeMap<String, Queue>,
     deleted: HashMap<String, Instant>,
     tag_calls: VecDeque<Instant>,
@@ -45,6 +46,7 @@ impl Account {
         let state = State {
             endpoint_url,
             id_prefix: format!("{seed:08x}-0000-4000-8000-"),
+            sent: 0,
             queues: BTreeMap::new(),
             deleted: HashMap::new(),
             tag_calls: VecDeque::new(),

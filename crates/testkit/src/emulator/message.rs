@@ -175,3 +175,36 @@ fn matches(pattern: &str, name: &str) -> bool {
         || pattern == name
         || pattern.strip_suffix(".*").is_some_and(|prefix| name.starts_with(prefix))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn checksums_are_those_of_aws() {
+        assert_eq!(checksum_of_body("hello"), "5d41402abc4b2a76b9719d911017c592");
+        let attribute = Attribute {
+            data_type: "Number".into(),
+            string_value: Some("1493147359900".into()),
+            binary_value: None,
+        };
+        let attributes = Attributes::from([("timestamp".to_owned(), attribute)]);
+        assert_eq!(checksum_of_attributes(&attributes).unwrap(), "235c5c510d26fb653d073faed50ae77c");
+        assert_eq!(checksum_of_attributes(&Attributes::new()), None);
+    }
+
+    #[test]
+    fn names_are_matched_by_prefix() {
+        for (pattern, name, expected) in [
+            ("All", "a", true),
+            (".*", "a", true),
+            ("foo.*", "foo.a", true),
+            ("foo.*", "foobar", true),
+            ("foo.*", "fo", false),
+            ("foo", "foo", true),
+            ("foo", "foobar", false),
+        ] {
+            assert_eq!(matches(pattern, name), expected, "{pattern} {name}");
+        }
+    }
+}

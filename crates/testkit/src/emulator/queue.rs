@@ -21,6 +21,10 @@ pub(super) struct Queue {
     pub(super) name: String,
     pub(super) settings: Settings,
     pub(super) tags: BTreeMap<String, String>,
+    /// Unix seconds.
+    pub(super) created: u128,
+    /// Unix seconds at which the settings last changed.
+    pub(super) modified: u128,
     pub(super) purged: Option<Instant>,
     /// Rung when a message may have become visible; waiting receives look again.
     pub(super) changed: Arc<Notify>,
@@ -61,6 +65,8 @@ impl Queue {
             name,
             settings,
             tags,
+            created: unix_millis() / 1000,
+            modified: unix_millis() / 1000,
             purged: None,
             changed: Arc::new(Notify::new()),
             messages: HashMap::new(),
@@ -76,11 +82,11 @@ impl Queue {
         self.settings.is_fifo()
     }
 
-    /// Takes a message in, under an id that begins with `prefix`.
+    /// Takes a message in, under the given id unless it repeats an earlier one.
     pub(super) fn send(
         &mut self,
         now: Instant,
-        prefix: &str,
+        message_id: String,
         mut draft: Draft,
     ) -> Result<Receipt, ServiceError> {
         let deduplication_id = self.deduplication_id(&draft)?;
@@ -90,10 +96,8 @@ impl Queue {
             return Ok(earlier.clone());
         }
         let number = self.sent + 1;
-        let receipt = Receipt {
-            message_id: format!("{prefix}{number:012x}"),
-            sequence_number: self.is_fifo().then(|| format!("{number:020}")),
-        };
+        let receipt =
+            Receipt { message_id, sequence_number: self.is_fifo().then(|| format!("{number:020}")) };
         if let Some(id) = deduplication_id {
             self.deduplication.insert(id, (now + DEDUPLICATION, receipt.clone()));
         }

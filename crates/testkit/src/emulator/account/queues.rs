@@ -71,13 +71,12 @@ impl State {
         }
         let depth = queue.depth(now);
         let mut all = queue.settings.all();
-        let unix_seconds = (unix_millis() / 1000).to_string();
         all.extend([
             ("ApproximateNumberOfMessages".into(), depth.visible.to_string()),
             ("ApproximateNumberOfMessagesDelayed".into(), depth.delayed.to_string()),
             ("ApproximateNumberOfMessagesNotVisible".into(), depth.in_flight.to_string()),
-            ("CreatedTimestamp".into(), unix_seconds.clone()),
-            ("LastModifiedTimestamp".into(), unix_seconds),
+            ("CreatedTimestamp".into(), queue.created.to_string()),
+            ("LastModifiedTimestamp".into(), queue.modified.to_string()),
             ("QueueArn".into(), arn(&queue.name)),
         ]);
         let is_wanted = |name: &String| wanted.iter().any(|wanted| wanted == "All" || wanted == name);
@@ -92,6 +91,7 @@ impl State {
     pub(super) fn set_queue_attributes(&mut self, request: &Request) -> Result<Value, ServiceError> {
         let queue = self.queue(request)?;
         queue.settings.change(&request.attributes)?;
+        queue.modified = unix_millis() / 1000;
         queue.changed.notify_waiters();
         Ok(json!({}))
     }

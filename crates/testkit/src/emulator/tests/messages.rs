@@ -127,6 +127,18 @@ async fn a_fifo_group_waits_for_its_message_in_flight() {
 }
 
 #[tokio::test]
+async fn message_ids_are_the_accounts() {
+    let (emulator, client, first) = with_queue("first", &[]).await;
+    let second = emulator.create_queue("second", &[]).unwrap();
+    let mut ids = std::collections::HashSet::new();
+    for url in [&first, &second, &first] {
+        let sent = client.send_message().queue_url(url).message_body("b").send().await.unwrap();
+        ids.insert(sent.message_id.unwrap());
+    }
+    assert_eq!(ids.len(), 3);
+}
+
+#[tokio::test]
 async fn a_message_received_in_vain_becomes_a_dead_letter() {
     let (emulator, client, dead) = with_queue("dead", &[]).await;
     let policy = r#"{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:000000000000:dead","maxReceiveCount":"2"}"#;
