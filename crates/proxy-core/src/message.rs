@@ -184,16 +184,10 @@ impl Notification {
 
     /// The cancellation of the request with this id (2025-11-25, basic/utilities/cancellation).
     pub fn cancelled(id: &RequestId, reason: &str) -> Self {
-        let mut text = String::from(r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":"#);
-        let start = text.len();
-        text.push_str(&format!(
-            r#"{{"requestId":{},"reason":{}}}"#,
-            id.to_json(),
-            parse::json_string(reason)
-        ));
-        let params = start..text.len();
-        text.push('}');
-        Self { text, method: "notifications/cancelled".into(), params: Some(params) }
+        let head = r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":"#;
+        let params = format!(r#"{{"requestId":{},"reason":{}}}"#, id.to_json(), parse::json_string(reason));
+        let span = head.len()..head.len() + params.len();
+        Self { text: format!("{head}{params}}}"), method: "notifications/cancelled".into(), params: Some(span) }
     }
 
     /// Its method.

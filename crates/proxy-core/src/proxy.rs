@@ -215,7 +215,7 @@ impl Proxy {
     async fn keep_time(self: &Arc<Self>) {
         loop {
             let changed = self.router.changed.notified();
-            let ((), outgoing) = self.router.transition(|state, now| state.expire(now));
+            let ((), outgoing) = self.router.transition(super::state::State::expire);
             self.send_all(outgoing);
             match self.router.look(crate::state::State::next_deadline) {
                 Some(deadline) => drop(tokio::time::timeout_at(deadline, changed).await),

@@ -38,7 +38,7 @@ pub(crate) use self::{admit::Reading, close::Closing};
 pub(crate) const TAKEOVER_INTERVAL: Duration = Duration::from_secs(30);
 
 /// How long an answered stream that its reader saw to the end can be replayed, for a client whose connection broke unseen.
-pub(crate) const REPLAY_TIME: Duration = Duration::from_secs(60);
+pub(crate) const REPLAY_TIME: Duration = Duration::from_mins(1);
 
 /// How long an answer waits for the messages that were sent before it.
 pub(crate) const HOLD_TIME: Duration = Duration::from_secs(1);

@@ -109,8 +109,8 @@ pub(super) fn message(text: String) -> Result<Message, MessageError> {
         };
         let method = Box::from(method);
         return match id {
-            None => Ok(Message::Notification(Notification { method, params, text })),
-            Some(Some((id, id_span))) => Ok(Message::Request(Request { id, id_span, method, params, text })),
+            None => Ok(Message::Notification(Notification { text, method, params })),
+            Some(Some((id, id_span))) => Ok(Message::Request(Request { text, id, id_span, method, params })),
             Some(None) => Err(MessageError::Invalid("the id of a request is null")),
         };
     }
@@ -125,7 +125,7 @@ pub(super) fn message(text: String) -> Result<Message, MessageError> {
     if id.is_none() && matches!(outcome, Outcome::Result(_)) {
         return Err(MessageError::Invalid("a result has no id"));
     }
-    Ok(Message::Response(Response { id, outcome, text }))
+    Ok(Message::Response(Response { text, id, outcome }))
 }
 
 fn from_json(error: &serde_json::Error, otherwise: &'static str) -> MessageError {

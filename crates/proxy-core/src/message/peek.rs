@@ -17,6 +17,7 @@ pub struct InvalidParams;
 
 /// What a client declared that it can be asked for (2025-11-25, basic/lifecycle, capability negotiation).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a capability of its own in the specification")]
 pub struct ClientCapabilities {
     /// `sampling/createMessage`.
     pub sampling: bool,
