@@ -27,10 +27,12 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 use axum::serve::ListenerExt as _;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use account::Account;
 use calls::Recorder;
@@ -43,6 +45,9 @@ pub use queue::Depth;
 
 /// The access key id of [`Emulator::client`].
 const TEST_ACCESS_KEY: &str = "test";
+
+/// How long a stop waits for clients that are in the middle of a request.
+const STOP_GRACE: Duration = Duration::from_secs(1);
 
 /// A running emulator. It stops when it is dropped.
 #[derive(Debug)]
@@ -169,15 +174,21 @@ impl Emulator {
 
     /// Stops: waiting receives are answered without a message, connections end, the port is free.
     ///
+    /// A client that keeps a connection open in the middle of a request is waited for one second.
+    ///
     /// # Errors
     ///
     /// When the listener had failed.
     pub async fn stop(mut self) -> io::Result<()> {
         self.service.account.stopping.cancel();
-        while let Some(ended) = self.tasks.join_next().await {
-            ended.map_err(io::Error::other)??;
+        match timeout(STOP_GRACE, self.tasks.join_next()).await {
+            Ok(Some(ended)) => ended.map_err(io::Error::other)?,
+            Ok(None) => Ok(()),
+            Err(_) => {
+                self.tasks.shutdown().await;
+                Ok(())
+            }
         }
-        Ok(())
     }
 }
 

@@ -89,6 +89,32 @@ async fn stopping_ends_waiting_receives_and_frees_the_port() {
 }
 
 #[tokio::test]
+async fn a_silent_client_does_not_hold_up_a_stop() {
+    let (emulator, client, url) = with_queue("q", &[]).await;
+    let address = emulator.local_addr();
+    let _silent = TcpStream::connect(address).await.unwrap();
+    client.send_message().queue_url(&url).message_body("b").send().await.unwrap();
+    timeout(Duration::from_secs(5), emulator.stop()).await.unwrap().unwrap();
+    Emulator::bind(address).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_dropped_emulator_frees_its_port() {
+    let (emulator, client, url) = with_queue("q", &[]).await;
+    let address = emulator.local_addr();
+    let poll = client.receive_message().queue_url(&url).wait_time_seconds(20).send();
+    let stop = async {
+        while emulator.waiting("q") == 0 {
+            tokio::task::yield_now().await;
+        }
+        drop(emulator);
+    };
+    let (received, ()) = timeout(Duration::from_secs(5), async { tokio::join!(poll, stop) }).await.unwrap();
+    assert!(received.unwrap().messages().is_empty());
+    Emulator::bind(address).await.unwrap();
+}
+
+#[tokio::test]
 async fn deleting_the_queue_ends_a_waiting_receive() {
     let (_emulator, client, url) = with_queue("q", &[]).await;
     let poll = client.receive_message().queue_url(&url).wait_time_seconds(20).send();
