@@ -1,3 +1,26 @@
-//! The Streamable HTTP front end of the MCP async transport proxy.
+#![doc = include_str!("../README.md")]
+//!
+//! To read it: `app` (settings and routes), `endpoint` (the order of checks), `sse`, `serve`; each guard has a module of its
+//! own.
 
+mod admin;
+mod app;
+mod body;
 pub mod config;
+mod cors;
+mod endpoint;
+mod guard;
+mod header;
+mod media;
+mod metrics;
+mod rejection;
+mod serve;
+mod sse;
+mod token;
+
+pub use self::{
+    app::{App, InvalidConfig},
+    config::{AuthToken, SecurityConfig, ServerConfig},
+    metrics::HttpMetrics,
+    serve::{ServeError, serve},
+};
