@@ -1,0 +1,181 @@
+//! The configuration of the whole process: every part's settings in one struct, and where they come from.
+//!
+//! [`load`] reads the layers, later ones winning: defaults, the file, variables that begin with `MCP_PROXY_`, flags.
+
+mod extract;
+mod finding;
+mod load;
+mod names;
+mod show;
+mod source;
+mod text;
+
+use std::time::Duration;
+
+use frontend_http::config::{SecurityConfig, ServerConfig};
+use proxy_core::config::{Problem, SessionConfig, duration};
+use serde::{Deserialize, Serialize};
+
+pub use finding::Finding;
+pub use load::{Inputs, Loaded, Refused, load};
+pub use names::canonical_backend;
+pub use show::Setting;
+pub use source::{CONFIG_VARIABLE, PREFIX};
+
+#[cfg(not(feature = "sqs"))]
+compile_error!("proxy-bin needs at least one backend: build it with `--features sqs`");
+
+/// Everything that can be configured.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Config {
+    /// Which backend to use; only needed when several have a table. `-` and `_` are alike, and `sns_sqs` is `snssqs`.
+    pub backend_transport: Option<String>,
+    /// Where the front end listens.
+    pub server: ServerConfig,
+    /// How long sessions and requests live.
+    pub session: SessionConfig,
+    /// Whom the front end serves.
+    pub security: SecurityConfig,
+    /// How the process ends.
+    pub shutdown: ShutdownConfig,
+    /// The backends, each in a table of its own.
+    pub backend: BackendTables,
+}
+
+/// The table `[shutdown]`: how the process ends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct ShutdownConfig {
+    /// How long requests in flight may take after the signal before they are ended with an error. Default 25 s: container
+    /// platforms kill after 30 s.
+    #[serde(with = "duration")]
+    pub grace: Duration,
+}
+
+/// The tables `[backend.…]`: one for each backend of this build.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct BackendTables {
+    /// Requests and answers over SQS queues.
+    #[cfg(feature = "sqs")]
+    pub sqs: Option<backend_sqs::config::SqsConfig>,
+}
+
+/// The settings of the backend to use.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum BackendChoice {
+    /// Requests and answers over SQS queues.
+    #[cfg(feature = "sqs")]
+    Sqs(backend_sqs::config::SqsConfig),
+}
+
+impl Default for ShutdownConfig {
+    fn default() -> Self {
+        Self { grace: Duration::from_secs(25) }
+    }
+}
+
+impl BackendTables {
+    /// The backends of this build.
+    pub const NAMES: &[&str] = &[
+        #[cfg(feature = "sqs")]
+        "sqs",
+    ];
+
+    /// A table for each backend, with what is default.
+    fn all_given() -> Self {
+        Self {
+            #[cfg(feature = "sqs")]
+            sqs: Some(backend_sqs::config::SqsConfig::default()),
+        }
+    }
+
+    fn given(&self) -> Vec<(&'static str, BackendChoice)> {
+        let mut given = Vec::new();
+        #[cfg(feature = "sqs")]
+        given.extend(self.sqs.clone().map(|sqs| ("sqs", BackendChoice::Sqs(sqs))));
+        given
+    }
+}
+
+impl BackendChoice {
+    fn validate(&self) -> Vec<Problem> {
+        match self {
+            #[cfg(feature = "sqs")]
+            Self::Sqs(sqs) => within("backend.sqs", sqs.validate()),
+        }
+    }
+}
+
+impl Config {
+    /// The settings of the backend to use, if it is clear which one that is.
+    ///
+    /// # Errors
+    ///
+    /// The problem with `backend_transport` or the tables under `backend`.
+    pub fn choose_backend(&self) -> Result<BackendChoice, Problem> {
+        let mut given = self.backend.given();
+        let names: Vec<String> = given.iter().map(|(name, _)| format!("{name:?}")).collect();
+        if let Some(wanted) = &self.backend_transport {
+            let name = canonical_backend(wanted);
+            if !BackendTables::NAMES.contains(&name.as_str()) {
+                return Err(not_in_this_build("backend_transport", wanted));
+            }
+            let found = given.into_iter().find(|(given, _)| *given == name);
+            return found.map(|(_, choice)| choice).ok_or_else(|| {
+                Problem::new(
+                    format!("backend.{name}"),
+                    format!("is missing, though backend_transport is {wanted:?}"),
+                    format!("write a table [backend.{name}]"),
+                )
+            });
+        }
+        match given.len() {
+            1 => Ok(given.remove(0).1),
+            0 => Err(Problem::new(
+                "backend",
+                "is missing, so it is not known where the MCP server is",
+                "write a table [backend.sqs] with read_queue_url, the URL of the queue that the server reads",
+            )),
+            _ => Err(Problem::new(
+                "backend_transport",
+                format!("is missing, though there are tables of {}", names.join(" and ")),
+                format!("write backend_transport = {}", names[0]),
+            )),
+        }
+    }
+
+    /// Everything that is wrong with the settings, taken together.
+    pub fn validate(&self) -> Vec<Problem> {
+        let mut problems = within("server", self.server.validate());
+        problems.extend(within("session", self.session.validate()));
+        problems.extend(within("security", self.security.validate(&self.server)));
+        match self.choose_backend() {
+            Ok(choice) => problems.extend(choice.validate()),
+            Err(problem) => problems.push(problem),
+        }
+        problems
+    }
+}
+
+/// What to say of a backend that is not in this build, named under `key`.
+fn not_in_this_build(key: &str, name: &str) -> Problem {
+    let names = BackendTables::NAMES.join(", ");
+    Problem::new(
+        key,
+        format!("asks for the backend {name:?}, which this build of proxy-bin does not have"),
+        format!("use one that it has ({names}), or a build with the cargo feature of that backend"),
+    )
+}
+
+fn within(table: &str, problems: Vec<Problem>) -> Vec<Problem> {
+    problems.into_iter().map(|problem| problem.within(table)).collect()
+}
+
+#[cfg(test)]
+mod tests;
