@@ -1,2 +1,40 @@
-//! placeholder
-fn main() {}
+//! Development tasks: `cargo xtask --help` lists them.
+#![expect(clippy::print_stdout, reason = "a task's report is what it is run for")]
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+mod invocation;
+mod setup;
+mod test;
+mod tidy;
+mod workspace;
+
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", about = "Development tasks of the MCP async transport proxy")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Install under target/ what the tests need: Python and Node packages, cargo-deny, cargo-hack
+    Setup,
+    /// Set up and run every check and test
+    Test {
+        /// Also run what is too long for CI
+        #[arg(long)]
+        full: bool,
+    },
+    /// Check the rules of this repository that no other tool knows
+    Tidy,
+}
+
+fn main() -> Result<()> {
+    match Arguments::parse().task {
+        Task::Setup => setup::run(),
+        Task::Test { full } => test::run(full),
+        Task::Tidy => tidy::run(),
+    }
+}

@@ -1,0 +1,186 @@
+//! `cargo xtask test`: every check and test, one step after another; a failed step does not stop the next.
+#![expect(
+    clippy::disallowed_types,
+    reason = "a step takes as long as the wall clock says; there is no time to pause"
+)]
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+
+use crate::invocation::Invocation;
+use crate::{setup, tidy, workspace};
+
+/// One thing to check.
+struct Step {
+    name: &'static str,
+    /// What to type to repeat this step alone.
+    repeat: String,
+    check: Box<dyn Fn() -> Result<()>>,
+}
+
+impl Step {
+    fn command(name: &'static str, invocation: Invocation) -> Self {
+        Self { name, repeat: invocation.to_string(), check: Box::new(move || invocation.run()) }
+    }
+
+    fn task(name: &'static str, repeat: &str, check: fn() -> Result<()>) -> Self {
+        Self { name, repeat: repeat.to_owned(), check: Box::new(check) }
+    }
+}
+
+/// How a step went.
+struct Outcome {
+    name: &'static str,
+    duration: Duration,
+    /// What to type to repeat it, where it failed.
+    failed: Option<String>,
+}
+
+/// Runs everything; `full` adds what is too long for CI.
+pub(crate) fn run(full: bool) -> Result<()> {
+    let steps = steps(full)?;
+    let mut outcomes = Vec::new();
+    for (index, step) in steps.iter().enumerate() {
+        println!("\n[{}/{}] {}", index + 1, steps.len(), step.name);
+        let begin = Instant::now();
+        let result = (step.check)();
+        let duration = begin.elapsed();
+        match &result {
+            Ok(()) => println!("[{}/{}] {}: ok in {}", index + 1, steps.len(), step.name, seconds(duration)),
+            Err(problem) => {
+                println!("[{}/{}] {}: FAILED in {}", index + 1, steps.len(), step.name, seconds(duration));
+                println!("{problem:#}\nto repeat it alone: {}", step.repeat);
+            }
+        }
+        let failed = result.is_err().then(|| step.repeat.clone());
+        outcomes.push(Outcome { name: step.name, duration, failed });
+    }
+    summarize(&outcomes)
+}
+
+fn steps(full: bool) -> Result<Vec<Step>> {
+    let mut steps = vec![
+        Step::task("set up", "cargo xtask setup", setup::run),
+        Step::command("format", Invocation::cargo(["fmt", "--all", "--check"])),
+        Step::task("tidy", "cargo xtask tidy", tidy::run),
+        Step::command(
+            "clippy",
+            Invocation::cargo([
+                "clippy",
+                "--workspace",
+                "--all-targets",
+                "--all-features",
+                "--",
+                "-D",
+                "warnings",
+            ]),
+        ),
+        Step::command(
+            "dependencies",
+            Invocation::new(
+                workspace::tool("cargo-deny"),
+                ["--all-features", "check", "bans", "licenses", "sources"],
+            ),
+        ),
+        Step::command(
+            "documentation",
+            Invocation::cargo(["doc", "--workspace", "--no-deps", "--document-private-items"])
+                .environment("RUSTDOCFLAGS", "-D warnings"),
+        ),
+        Step::command("feature combinations", feature_combinations()?),
+        Step::command("programs", Invocation::cargo(["build", "--workspace", "--bins"])),
+    ];
+    let nextest = Invocation::cargo(["nextest", "--version"]).output().is_ok();
+    let tests = [
+        ("unit, property and contract tests", ["--workspace", "--exclude", "e2e"].as_slice()),
+        ("end-to-end tests", ["--package", "e2e"].as_slice()),
+    ];
+    let doc_tests = Invocation::cargo(["test", "--doc", "--workspace"]);
+    steps.push(Step::command("documentation's examples", doc_tests));
+    for (name, which) in tests {
+        steps.push(Step::command(name, test_command(nextest, which, full)));
+    }
+    Ok(steps)
+}
+
+/// Every combination of the proxy's backends but none at all, under the same lints as the whole.
+fn feature_combinations() -> Result<Invocation> {
+    let members = workspace::members()?;
+    let Some(proxy) = members.iter().find(|member| member.name == "proxy-bin") else {
+        bail!("the workspace has no proxy-bin");
+    };
+    let clippy = Invocation::new(
+        workspace::tool("cargo-hack"),
+        ["hack", "clippy", "--package", "proxy-bin", "--feature-powerset", "--at-least-one-of"],
+    );
+    Ok(clippy.argument(proxy.features.join(",")).argument("--").argument("-D").argument("warnings"))
+}
+
+fn test_command(nextest: bool, which: &[&str], full: bool) -> Invocation {
+    let mut command = if nextest {
+        Invocation::cargo(["nextest", "run", "--no-fail-fast"])
+    } else {
+        Invocation::cargo(["test", "--no-fail-fast", "--lib", "--bins", "--tests"])
+    };
+    for &argument in which {
+        command = command.argument(argument);
+    }
+    if full {
+        // Read by the tests that have more to do when there is time.
+        command = command.environment("PROXY_TEST_FULL", "1").environment("PROPTEST_CASES", "20000");
+    }
+    command
+}
+
+fn summarize(outcomes: &[Outcome]) -> Result<()> {
+    println!();
+    for Outcome { name, duration, failed } in outcomes {
+        println!("{:<6} {:>8}  {name}", if failed.is_some() { "FAILED" } else { "ok" }, seconds(*duration));
+    }
+    let failed: Vec<&Outcome> = outcomes.iter().filter(|outcome| outcome.failed.is_some()).collect();
+    for Outcome { name, failed, .. } in &failed {
+        println!("to repeat {name} alone: {}", failed.as_deref().unwrap_or_default());
+    }
+    if failed.is_empty() {
+        println!("all {} steps are ok", outcomes.len());
+        return Ok(());
+    }
+    bail!("{} of {} steps failed", failed.len(), outcomes.len());
+}
+
+fn seconds(duration: Duration) -> String {
+    format!("{:.1} s", duration.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome(failed: Option<&str>) -> Outcome {
+        Outcome { name: "step", duration: Duration::from_secs(1), failed: failed.map(str::to_owned) }
+    }
+
+    #[test]
+    fn one_failed_step_fails_the_whole() {
+        assert!(summarize(&[outcome(None), outcome(None)]).is_ok());
+        let error = summarize(&[outcome(None), outcome(Some("cargo x"))]).unwrap_err();
+        assert_eq!(error.to_string(), "1 of 2 steps failed");
+    }
+
+    #[test]
+    fn end_to_end_tests_run_apart_from_the_others_and_come_last() {
+        let steps = steps(false).unwrap();
+        let last = steps.last().unwrap();
+        assert!(last.repeat.contains("--package e2e"), "{}", last.repeat);
+        assert_eq!(steps.iter().filter(|step| step.repeat.contains("--exclude e2e")).count(), 1);
+    }
+
+    #[test]
+    fn the_full_run_says_so_to_the_tests() {
+        assert!(!test_command(true, &["--package", "e2e"], false).to_string().contains("FULL"));
+        assert!(
+            test_command(false, &["--package", "e2e"], true).to_string().starts_with("PROXY_TEST_FULL=1 ")
+        );
+    }
+}
