@@ -1,5 +1,18 @@
 //! The MCP proxy as a program: command line, configuration and wiring, for the binary `proxy-bin` and for tests.
 //!
-//! To read it: `config`, then `commands`.
+//! To read it: `commands` (what a run of the binary does), `config` (the layers of settings), `app` (how the parts are put
+//! together and taken apart), `backends` (the only place that knows them all).
 
+mod app;
+mod backends;
+mod cli;
+mod commands;
 pub mod config;
+mod signals;
+mod telemetry;
+
+pub use self::{
+    app::App,
+    cli::{Cli, Command, ConfigCommand, Settings, ShowFormat},
+    commands::run,
+};

@@ -1,4 +1,4 @@
-use std::{fs, path::PathBuf, sync::atomic::AtomicUsize};
+use std::{fmt::Write as _, fs, path::PathBuf, sync::atomic::AtomicUsize};
 
 use super::*;
 
@@ -309,8 +309,7 @@ fn no_secret_is_shown() {
     let loaded = loaded(&file, &[], &[]);
     let mut shown = format!("{:?}", loaded.config);
     for setting in &loaded.settings {
-        shown.push_str(&setting.to_string());
-        shown.push_str(&format!("{setting:?}"));
+        write!(shown, "{setting} {setting:?}").unwrap();
     }
     assert!(!shown.contains("hush"), "{shown}");
     assert!(shown.contains("auth_token = \"***\""), "{shown}");
