@@ -1,7 +1,8 @@
 //! Development tasks: `cargo xtask --help` lists them.
 #![expect(clippy::print_stdout, reason = "a task's report is what it is run for")]
 
-use anyhow::Result;
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
 
 mod invocation;
@@ -31,10 +32,17 @@ enum Task {
     Tidy,
 }
 
-fn main() -> Result<()> {
-    match Arguments::parse().task {
+fn main() -> ExitCode {
+    let result = match Arguments::parse().task {
         Task::Setup => setup::run(),
         Task::Test { full } => test::run(full),
         Task::Tidy => tidy::run(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            println!("{problem:#}");
+            ExitCode::FAILURE
+        }
     }
 }

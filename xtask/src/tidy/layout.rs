@@ -22,8 +22,7 @@ const EXPECTED: [&str; 9] = [
 ];
 
 /// What every backend crate consists of.
-const BACKEND: [&str; 5] =
-    ["README.md", "src/lib.rs", "src/config.rs", "src/backend.rs", "tests/contract.rs"];
+const BACKEND: [&str; 5] = ["README.md", "src/lib.rs", "src/config.rs", "src/backend.rs", "tests"];
 
 pub(super) fn check(root: &Path, members: &[Member]) -> Result<Vec<Problem>> {
     let mut problems = missing(root, "", &EXPECTED);
@@ -49,7 +48,7 @@ fn missing(root: &Path, folder: &str, expected: &[&str]) -> Vec<Problem> {
     let paths = expected.iter().map(|file| Path::new(folder).join(file));
     paths
         .filter(|path| !root.join(path).exists())
-        .map(|path| Problem::of_file(&path, "this file is missing"))
+        .map(|path| Problem::of_file(&path, "this is missing"))
         .collect()
 }
 
@@ -114,6 +113,6 @@ mod tests {
     #[test]
     fn a_missing_file_is_named() {
         let problems = missing(Path::new("/nowhere"), "crates/one", &["README.md"]);
-        assert_eq!(problems[0].to_string(), "crates/one/README.md: this file is missing");
+        assert_eq!(problems[0].to_string(), "crates/one/README.md: this is missing");
     }
 }

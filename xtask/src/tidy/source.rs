@@ -34,11 +34,20 @@ impl<'a> Source<'a> {
     pub(super) fn check(&self) -> Vec<Problem> {
         let mut problems = self.check_file();
         let tests_begin = self.tests_begin();
+        let mut paused = false;
         for (index, line) in self.lines.iter().enumerate() {
             let before =
                 index.checked_sub(1).and_then(|above| self.lines.get(above)).copied().unwrap_or_default();
             let mut problem = |what: &str| problems.push(Problem::of_line(self.path, index + 1, what));
-            if index >= tests_begin && waits(line) && !line.contains(ALLOWED) && !before.contains(ALLOWED) {
+            if line.contains("test]") || line.contains("::test(") {
+                paused = line.contains("start_paused = true");
+            }
+            if index >= tests_begin
+                && !paused
+                && waits(line)
+                && !line.contains(ALLOWED)
+                && !before.contains(ALLOWED)
+            {
                 problem("a test waits for an event or pauses tokio's time; else say why: // allowed: ...");
             }
             if line.trim_start().starts_with(concat!("#[ig", "nore")) {
@@ -68,7 +77,9 @@ impl<'a> Source<'a> {
         if self.length() > LONGEST {
             problem(0, format!("{} lines, {LONGEST} at most: one concept a file", self.length()));
         }
-        if !self.lines.first().is_some_and(|line| line.starts_with("//!")) && !self.is_tests() {
+        if !self.lines.first().is_some_and(|line| line.starts_with("//!") || line.starts_with("#![doc"))
+            && !self.is_tests()
+        {
             problem(1, "begins by saying what it is for: //! ...".to_owned());
         }
         let name = self.path.file_name().unwrap_or_default();

@@ -55,6 +55,7 @@ fn tests_do_not_sleep_without_a_reason() {
     accepted("src/a.rs", &format!("fn a() {{\n{wait}\n}}\n#[cfg(test)]\nmod tests {{}}"));
     accepted("tests/it/a.rs", &format!("{wait} // allowed: the peer's own pause"));
     accepted("tests/it/a.rs", &format!("// allowed: the peer's own pause\n{wait}"));
+    accepted("tests/it/a.rs", &format!("#[tokio::test(start_paused = true)]\nasync fn a() {{\n{wait}\n}}"));
     accepted("tests/it/a.rs", concat!("// no sl", "eep() here"));
 }
 
