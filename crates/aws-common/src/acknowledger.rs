@@ -60,11 +60,11 @@ impl Acknowledger {
     /// Starts acknowledging the messages of the queue at `queue_url`, called `name` in errors.
     pub fn start(client: Client, queue_url: &str, name: &str, metrics: Metrics) -> Self {
         let target = Target { client, queue_url: queue_url.into(), name: name.into(), metrics };
-        let (deletes, deleted) = mpsc::channel(WAITING);
-        let (releases, released) = mpsc::channel(WAITING);
+        let (deletes, to_delete) = mpsc::channel(WAITING);
+        let (releases, to_release) = mpsc::channel(WAITING);
         let mut workers = JoinSet::new();
-        workers.spawn(work(target.clone(), deleted, LINGER));
-        workers.spawn(work(target, released, Duration::ZERO));
+        workers.spawn(work(target.clone(), to_delete, LINGER));
+        workers.spawn(work(target, to_release, Duration::ZERO));
         Self { deletes, releases, workers }
     }
 

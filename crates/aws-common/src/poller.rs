@@ -106,29 +106,29 @@ impl Poller {
         let mut settler = Settler::new(self, acknowledger);
         let mut waker = Waker::new(self.client.clone(), queue_url, &self.instance, self.metrics.clone());
         let mut backoff = Backoff::new(RETRY.0, RETRY.1);
-        let mut receives = FuturesUnordered::new();
-        receives.push(self.receiver.receive(Duration::ZERO, &shutdown));
-        while !receives.is_empty() || settler.is_settling() {
+        let mut polls = FuturesUnordered::new();
+        polls.push(self.receiver.receive(Duration::ZERO, &shutdown));
+        while !polls.is_empty() || settler.is_settling() {
             tokio::select! {
-                Some(received) = receives.next() => {
+                Some(received) = polls.next() => {
                     let (next, delay) = self.after(&received, &mut backoff);
                     settler.handle(received.unwrap_or_default()).await;
-                    while !shutdown.is_cancelled() && receives.len() < next {
-                        receives.push(self.receiver.receive(delay, &shutdown));
+                    while !shutdown.is_cancelled() && polls.len() < next {
+                        polls.push(self.receiver.receive(delay, &shutdown));
                     }
-                    if shutdown.is_cancelled() && receives.is_empty() && waker.missing(settler.wakes_seen()) {
-                        receives.push(self.receiver.sweep());
+                    if shutdown.is_cancelled() && polls.is_empty() && waker.missing(settler.wakes_seen()) {
+                        polls.push(self.receiver.sweep());
                     }
                 }
                 Some(settled) = settler.settled() => settler.settle_later(settled).await,
-                () = waker.due(&shutdown), if !receives.is_empty() => waker.wake(receives.len()).await,
+                () = waker.due(&shutdown), if !polls.is_empty() => waker.wake(polls.len()).await,
                 else => {}
             }
         }
         settler.finish().await;
     }
 
-    /// How many receives should be in flight after this one, and how long the new one waits first.
+    /// How many polls should be in flight after this one, and how long the new one waits first.
     fn after(
         &self,
         received: &Result<Vec<Message>, BackendError>,

@@ -88,7 +88,7 @@ impl BatchingSender {
     pub async fn send(&self, message: OutgoingMessage, deadline: Instant) -> Result<(), BackendError> {
         let started = Instant::now();
         let result = self.send_until(message, deadline).await;
-        self.0.metrics.sent(result.as_ref().map(|()| ()), started.elapsed());
+        self.0.metrics.sent(result.as_ref().copied(), started.elapsed());
         result
     }
 
@@ -177,6 +177,8 @@ impl Shared {
                 }
             }
             Err(error) => {
+                let cause = std::error::Error::source(&error).map(ToString::to_string);
+                tracing::warn!(error = %error, cause, error.type = error.kind().as_str(), messages = batch.len(), "a batch was not sent");
                 for entry in batch {
                     entry.resolve(Err(copy(&error)));
                 }

@@ -73,27 +73,16 @@ impl SqsBackend {
             let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
             return Err(BackendError::new(ErrorKind::Config, "start", problems.join("; ")));
         }
-        let client = match &parts.client {
-            Some(client) => client::without_retries(client),
-            None => {
-                let settings = ClientSettings {
-                    endpoint_url: config.endpoint_url.clone(),
-                    region: config.region.clone(),
-                };
-                client::connect(&settings, &config.read_queue_url).await?
-            }
-        };
+        let client = client_of(&config, parts.client.as_ref()).await?;
         let metrics = Metrics::new(NAME, parts.registry);
         let requests = Queue::new(&client, &config.read_queue_url, "request queue", &metrics);
         let message_bytes = requests.message_bytes("start").await?;
         requests.check_sends().await?;
-        let reply_queue = match &config.response_queue_url {
-            Some(url) => ReplyQueue::given(Queue::new(&client, url, "reply queue", &metrics)).await?,
-            None => {
-                let prefix = &config.response_queue_prefix;
-                ReplyQueue::create(&client, prefix, &parts.instance, parts.request_timeout_max, &metrics)
-                    .await?
-            }
+        let reply_queue = if let Some(url) = &config.response_queue_url {
+            ReplyQueue::given(Queue::new(&client, url, "reply queue", &metrics)).await?
+        } else {
+            let prefix = &config.response_queue_prefix;
+            ReplyQueue::create(&client, prefix, &parts.instance, parts.request_timeout_max, &metrics).await?
         };
         Self::with_queues(&config, parts, &client, metrics, requests, reply_queue, message_bytes).await
     }
@@ -185,6 +174,7 @@ impl Backend for SqsBackend {
         self.queues.check_requests().await
     }
 
+    #[tracing::instrument(name = "backend.send", level = "debug", skip_all, fields(messaging.system = "aws_sqs", messaging.operation.type = "send"))]
     async fn send(&self, mut outbound: Outbound) -> Result<Sent, BackendError> {
         let deadline = outbound.context.deadline;
         outbound.message = self.addressed(outbound.message).map_err(|error| {
@@ -207,4 +197,14 @@ impl Backend for SqsBackend {
     async fn close(&self, _remote: &Remote) -> Result<(), BackendError> {
         Ok(())
     }
+}
+
+/// The caller's client, or one as the configuration and the environment say.
+async fn client_of(config: &SqsConfig, own: Option<&Client>) -> Result<Client, BackendError> {
+    if let Some(own) = own {
+        return Ok(client::without_retries(own));
+    }
+    let settings =
+        ClientSettings { endpoint_url: config.endpoint_url.clone(), region: config.region.clone() };
+    client::connect(&settings, &config.read_queue_url).await
 }

@@ -75,7 +75,13 @@ impl Queue {
 
     /// Whether we may receive from it and acknowledge. Every probe is one that SQS refuses, so none has an effect.
     pub(crate) async fn check_receives(&self) -> Result<(), BackendError> {
-        let receive = self.client.receive_message().queue_url(&*self.url).max_number_of_messages(0);
+        // an emulator that takes it must not hide anything by it
+        let receive = self
+            .client
+            .receive_message()
+            .queue_url(&*self.url)
+            .max_number_of_messages(0)
+            .visibility_timeout(0);
         self.judge("ReceiveMessage", "sqs:ReceiveMessage", receive.send().await)?;
         let delete = self.client.delete_message_batch().queue_url(&*self.url).set_entries(Some(Vec::new()));
         self.judge("DeleteMessageBatch", "sqs:DeleteMessage", delete.send().await)?;
@@ -84,7 +90,7 @@ impl Queue {
         self.judge("ChangeMessageVisibilityBatch", "sqs:ChangeMessageVisibility", hide)
     }
 
-    /// Only a denial counts: any other refusal of a probe is what it is made for.
+    /// Only a denial or a missing queue counts: any other refusal of a probe is what it is made for.
     fn judge<T, E>(
         &self,
         action: &'static str,
@@ -97,10 +103,10 @@ impl Queue {
         let call = Call { operation: "start", permission, target: &self.described, sends: false };
         let result = result.map(|_| ()).map_err(|error| call.failed(error));
         let result = match result {
-            Err(error) if error.kind() != ErrorKind::Protocol => Err(error),
+            Err(error) if matches!(error.kind(), ErrorKind::Denied | ErrorKind::Config) => Err(error),
             _ => Ok(()),
         };
-        self.metrics.called(action, result.as_ref().map(|()| ()));
+        self.metrics.called(action, result.as_ref().copied());
         result
     }
 }

@@ -19,13 +19,13 @@ const INSTANCE_TAG: &str = "mcp-proxy-instance";
 const ALIVE_UNTIL_TAG: &str = "mcp-proxy-alive-until";
 
 /// How often a created queue's tag is refreshed, at the least.
-const REFRESH: Duration = Duration::from_secs(300);
+const REFRESH: Duration = Duration::from_mins(5);
 
 /// How long the owner is taken to live after a refresh: two may fail.
-const ALIVE: Duration = Duration::from_secs(900);
+const ALIVE: Duration = Duration::from_mins(15);
 
 /// For how long answers are kept past the longest request.
-const RETENTION_MARGIN: Duration = Duration::from_secs(3600);
+const RETENTION_MARGIN: Duration = Duration::from_hours(1);
 
 /// The retention that SQS takes, in seconds (AWS, `MessageRetentionPeriod`).
 const RETENTION: (u64, u64) = (60, 1_209_600);

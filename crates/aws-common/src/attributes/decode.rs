@@ -12,6 +12,7 @@ use super::{ProxyContext, name};
 
 /// A received message, understood.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly every message is the large one")]
 pub enum Received {
     /// For the inbox.
     Inbound(Inbound),

@@ -1,1 +1,175 @@
+//! What a message's attributes say, out and in.
 
+use std::{collections::BTreeMap, sync::Arc};
+
+use aws_sdk_sqs::types::{self, MessageAttributeValue};
+use proxy_core::{
+    ProtocolVersion,
+    backend::{Context, Event, Inbound, Outbound, Peer, Remote},
+    error::ErrorKind,
+    id::{InstanceId, RemoteSession, RouteKey, WireId},
+    message::Message,
+};
+use tokio::time::{Duration, Instant};
+
+use super::{Envelope, OutgoingMessage, ProxyContext, Received, ReplyAddress, decode};
+
+fn envelope(operator: &[(&str, &str)]) -> Envelope {
+    try_envelope(operator).unwrap()
+}
+
+fn try_envelope(operator: &[(&str, &str)]) -> Result<Envelope, proxy_core::error::BackendError> {
+    let operator: BTreeMap<_, _> =
+        operator.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    Envelope::new("client", ReplyAddress::Sqs("https://queue".into()), &operator)
+}
+
+fn outbound(text: &str, version: Option<ProtocolVersion>, peer: Option<Peer>) -> Outbound {
+    Outbound {
+        remote: Remote { route: RouteKey::random(&InstanceId::random()), peer: peer.map(Arc::new) },
+        about: None,
+        number: 0,
+        context: Context { version, deadline: Instant::now() + Duration::from_mins(1) },
+        message: Message::parse(text).unwrap(),
+    }
+}
+
+fn value<'message>(message: &'message OutgoingMessage, name: &str) -> Option<&'message str> {
+    message.attributes.iter().find(|attribute| &*attribute.name == name).map(|attribute| &*attribute.value)
+}
+
+fn received(body: &str, attributes: &[(&str, &str)]) -> types::Message {
+    let mut message = types::Message::builder().body(body).message_id("m").receipt_handle("r");
+    for (name, value) in attributes {
+        let value = MessageAttributeValue::builder().data_type("String").string_value(*value);
+        message = message.message_attributes(*name, value.build().unwrap());
+    }
+    message.build()
+}
+
+fn inbound(body: &str, attributes: &[(&str, &str)]) -> Inbound {
+    match decode(&received(body, attributes)).unwrap() {
+        Received::Inbound(inbound) => inbound,
+        Received::Wake(_) => panic!("a wake"),
+    }
+}
+
+const INITIALIZE: &str = r#"{"jsonrpc":"2.0","id":"x:1","method":"initialize","params":{}}"#;
+const CALL: &str = r#"{"jsonrpc":"2.0","id":"x:2","method":"tools/call","params":{}}"#;
+
+#[test]
+fn initialize_proposes_the_route_key_and_says_where_the_answer_goes() {
+    let outbound = outbound(INITIALIZE, Some(ProtocolVersion::LATEST), None);
+    let message = envelope(&[]).seal(&outbound);
+    assert_eq!(value(&message, "SessionId"), Some(outbound.remote.route.as_str()));
+    assert_eq!(value(&message, "Method"), Some("initialize"));
+    assert_eq!(value(&message, "RequestId"), Some("x:1"));
+    assert_eq!(value(&message, "ProtocolVersion"), None);
+    let context = ProxyContext::parse(value(&message, "ProxyContext").unwrap()).unwrap();
+    assert_eq!(context.reply, Some(ReplyAddress::Sqs("https://queue".into())));
+    assert!(context.deadline.is_some());
+}
+
+#[test]
+fn the_fullest_message_has_ten_attributes_with_the_claim_check() {
+    let peer = Peer { session: None, owner: None, eras: vec!["legacy".into()] };
+    let message =
+        envelope(&[("team", "search")]).seal(&outbound(CALL, Some(ProtocolVersion::LATEST), Some(peer)));
+    assert_eq!(message.attributes.len() + 1, 10);
+}
+
+#[test]
+fn a_peer_that_did_not_announce_itself_gets_no_context_and_its_own_session_id() {
+    let peer = Peer { session: RemoteSession::parse("theirs").ok(), owner: None, eras: Vec::new() };
+    let message = envelope(&[]).seal(&outbound(CALL, Some(ProtocolVersion::LATEST), Some(peer)));
+    assert_eq!(value(&message, "ProxyContext"), None);
+    assert_eq!(value(&message, "SessionId"), Some("theirs"));
+    assert_eq!(value(&message, "ProtocolVersion"), Some("2025-11-25"));
+}
+
+#[test]
+fn what_aws_would_refuse_is_left_out_or_escaped() {
+    let hostile = "{\"jsonrpc\":\"2.0\",\"id\":\"\",\"method\":\"a\\u0000b\",\"params\":{\"text\":\"\u{FFFE}\u{FFFF}\"}}";
+    let message = envelope(&[]).seal(&outbound(hostile, None, None));
+    assert_eq!((value(&message, "Method"), value(&message, "RequestId")), (None, None));
+    assert!(message.body.ends_with(r#"{"text":"\uFFFE\uFFFF"}}"#), "{}", message.body);
+}
+
+#[test]
+fn the_size_is_counted_as_aws_counts_it() {
+    let message = OutgoingMessage {
+        body: "four".into(),
+        attributes: vec![super::Attribute {
+            name: "ab".into(),
+            data_type: super::DataType::Number,
+            value: "1".into(),
+        }],
+    };
+    assert_eq!(message.size(), 4 + 2 + "Number".len() + 1);
+}
+
+#[test]
+fn an_operators_attributes_must_fit() {
+    for operator in [
+        &[("a", "1"), ("b", "2")][..],
+        &[("SessionId", "1")],
+        &[("ProxyContext", "1")],
+        &[("AWS.x", "1")],
+        &[("a b", "1")],
+        &[("a", "")],
+        &[("a", "\u{7}")],
+    ] {
+        assert_eq!(try_envelope(operator).unwrap_err().kind(), ErrorKind::Config, "{operator:?}");
+    }
+}
+
+#[test]
+fn a_workers_context_is_read() {
+    let route = RouteKey::random(&InstanceId::random());
+    let related = WireId::new(route.clone(), 7);
+    let context = format!(
+        r#"{{"v":1,"eras":["legacy"],"related":"{related}","seq":3,"owner":"https://q","later":[1]}}"#
+    );
+    let read = inbound(
+        r#"{"jsonrpc":"2.0","method":"notifications/message"}"#,
+        &[("SessionId", route.as_str()), ("ProxyContext", &context)],
+    );
+    assert_eq!((read.route, read.related, read.sequence), (Some(route), Some(related), Some(3)));
+    assert_eq!(
+        read.peer,
+        Some(Peer { session: None, owner: Some("https://q".into()), eras: vec!["legacy".into()] })
+    );
+}
+
+#[test]
+fn a_session_id_of_the_peers_own_is_no_route() {
+    let read = inbound(r#"{"jsonrpc":"2.0","id":"1","result":{}}"#, &[("SessionId", "0123abc")]);
+    assert_eq!(read.route, None);
+    assert_eq!(read.peer.unwrap().session, RemoteSession::parse("0123abc").ok());
+}
+
+#[test]
+fn a_session_that_is_gone_is_found_by_the_answers_id_too() {
+    let route = RouteKey::random(&InstanceId::random());
+    let body =
+        format!(r#"{{"jsonrpc":"2.0","id":"{}:1","error":{{"code":-32001,"message":"x"}}}}"#, route.as_str());
+    let read = inbound(&body, &[("ProxyContext", r#"{"v":1,"gone":true}"#)]);
+    assert_eq!(read.route, Some(route));
+    assert!(matches!(read.event, Event::SessionGone(_)));
+}
+
+#[test]
+fn a_broken_context_costs_no_answer() {
+    for context in ["", "{", "[]", r#"{"v":2,"gone":true}"#, r#"{"v":1,"seq":"x"}"#] {
+        let read = inbound(r#"{"jsonrpc":"2.0","id":"1","result":{}}"#, &[("ProxyContext", context)]);
+        assert!(matches!(read.event, Event::Message(_)), "{context}");
+    }
+}
+
+#[test]
+fn a_malformed_body_is_told_without_it() {
+    for body in ["", "secret", r#"{"secret":1}"#, r#"[{"jsonrpc":"2.0","method":"secret"}]"#] {
+        let error = decode(&received(body, &[])).unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("secret"), "{body}");
+    }
+}

@@ -8,6 +8,7 @@ use aws_sdk_sqs::{
 };
 use futures_util::future::BoxFuture;
 use proxy_core::error::BackendError;
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::{PollHealth, PollerSettings};
@@ -15,6 +16,9 @@ use crate::{error::Call, metrics::Metrics};
 
 /// How long the last receive waits that looks for what is left.
 const SWEEP: Duration = Duration::from_secs(1);
+
+/// The shortest time from one empty receive to the next.
+const SHORTEST: Duration = Duration::from_millis(100);
 
 #[derive(Debug)]
 pub(super) struct Receiver {
@@ -34,10 +38,16 @@ impl Receiver {
         shutdown: &'poller CancellationToken,
     ) -> Receive<'poller> {
         Box::pin(async move {
-            if !delay.is_zero() && shutdown.run_until_cancelled(tokio::time::sleep(delay)).await.is_none() {
+            if !delay.is_zero() && shutdown.run_until_cancelled(sleep(delay)).await.is_none() {
                 return Ok(Vec::new());
             }
-            self.call(self.settings.wait_time).await
+            let started = Instant::now();
+            let received = self.call(self.settings.wait_time).await;
+            if received.as_ref().is_ok_and(Vec::is_empty) {
+                // a long poll takes its time; without one, or at an emulator that knows none, this would spin
+                shutdown.run_until_cancelled(sleep_until(started + SHORTEST)).await;
+            }
+            received
         })
     }
 

@@ -22,16 +22,16 @@ use crate::{acknowledger::Acknowledger, attributes::Received, backoff::jittered,
 const BUSY: Duration = Duration::from_secs(4);
 
 /// While a foreign message is this young its owner may be waiting for it.
-const YOUNG: Duration = Duration::from_secs(120);
+const YOUNG: Duration = Duration::from_mins(2);
 
 /// The longest that a young foreign message is hidden, and for how long an older one is.
-const FOREIGN: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
+const FOREIGN: (Duration, Duration) = (Duration::from_secs(5), Duration::from_mins(1));
 
 /// The age at which another instance's message to itself is deleted: its poll has ended by then.
 const STALE_WAKE: Duration = Duration::from_secs(30);
 
 /// How often the log says that the queue has other readers.
-const NOT_ALONE: Duration = Duration::from_secs(60);
+const NOT_ALONE: Duration = Duration::from_mins(1);
 
 #[derive(Debug)]
 pub(super) struct Settler<'poller> {
@@ -74,9 +74,8 @@ impl<'poller> Settler<'poller> {
     }
 
     /// Hands over a batch in the order in which it was sent.
-    pub(super) async fn handle(&mut self, mut batch: Vec<Message>) {
-        batch.sort_by_cached_key(|message| number(message, &MessageSystemAttributeName::SentTimestamp));
-        for message in batch {
+    pub(super) async fn handle(&mut self, batch: Vec<Message>) {
+        for message in in_order(batch) {
             self.handle_one(message).await;
         }
     }
@@ -231,6 +230,12 @@ impl<'poller> Settler<'poller> {
     }
 }
 
+/// A batch in the order in which it was sent, as far as the clock of SQS tells (milliseconds).
+fn in_order(mut batch: Vec<Message>) -> Vec<Message> {
+    batch.sort_by_cached_key(|message| number(message, &MessageSystemAttributeName::SentTimestamp));
+    batch
+}
+
 /// For how long a message that is not ours is hidden: from 1 s, doubling to 5 s, while its owner may wait for it.
 fn hidden_for(age: Duration, receive_count: u32) -> Duration {
     if age >= YOUNG {
@@ -248,6 +253,24 @@ fn number(message: &Message, name: &MessageSystemAttributeName) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_batch_is_put_into_the_order_in_which_it_was_sent() {
+        let message = |id: &str, sent: &str| {
+            Message::builder()
+                .message_id(id)
+                .attributes(MessageSystemAttributeName::SentTimestamp, sent)
+                .build()
+        };
+        let batch = in_order(vec![
+            message("c", "1000"),
+            message("a", "998"),
+            message("b", "999"),
+            message("d", "1000"),
+        ]);
+        let ids: Vec<_> = batch.iter().filter_map(|message| message.message_id()).collect();
+        assert_eq!(ids, ["a", "b", "c", "d"]);
+    }
 
     #[test]
     fn what_is_not_ours_is_hidden_longer_each_time() {

@@ -36,7 +36,16 @@ pub(crate) const PROXY: &str = "proxy";
 pub(crate) struct ScriptedInbox {
     delivered: mpsc::Sender<Inbound>,
     settlements: Mutex<Vec<Settlement>>,
-    otherwise: Disposition,
+    otherwise: Otherwise,
+}
+
+/// What becomes of deliveries that no settlement was set for.
+#[derive(Debug, Clone)]
+pub(crate) enum Otherwise {
+    /// All the same.
+    Always(Disposition),
+    /// As a proxy does it: its own instance's are accepted, all others are foreign and not told to the test.
+    OwnOnly(InstanceId),
 }
 
 impl ScriptedInbox {
@@ -48,21 +57,46 @@ impl ScriptedInbox {
 
 impl Inbox for ScriptedInbox {
     fn deliver(&self, inbound: Inbound) -> Settlement {
-        self.delivered.try_send(inbound).unwrap();
         let mut settlements = self.settlements.lock().unwrap();
-        if settlements.is_empty() { Settlement::Now(self.otherwise) } else { settlements.remove(0) }
+        let settlement = match &self.otherwise {
+            _ if !settlements.is_empty() => settlements.remove(0),
+            Otherwise::Always(disposition) => Settlement::Now(*disposition),
+            Otherwise::OwnOnly(instance) => {
+                if !inbound.route.as_ref().is_some_and(|route| route.belongs_to(instance)) {
+                    return Settlement::Now(Disposition::Foreign);
+                }
+                Settlement::Now(Disposition::Accepted)
+            }
+        };
+        self.delivered.try_send(inbound).unwrap();
+        settlement
     }
 }
 
-/// An inbox and what it is given.
-pub(crate) fn inbox(otherwise: Disposition) -> (Arc<ScriptedInbox>, mpsc::Receiver<Inbound>) {
-    let (delivered, received) = mpsc::channel(10_000);
-    (Arc::new(ScriptedInbox { delivered, settlements: Mutex::default(), otherwise }), received)
+/// How a world differs from the usual one.
+pub(crate) struct Setup {
+    pub(crate) otherwise: Otherwise,
+    pub(crate) instance: InstanceId,
+    pub(crate) request_timeout_max: Duration,
+    pub(crate) endpoint: Option<String>,
+    pub(crate) change: fn(&mut SqsConfig),
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            otherwise: Otherwise::Always(Disposition::Accepted),
+            instance: InstanceId::random(),
+            request_timeout_max: Duration::from_hours(1),
+            endpoint: None,
+            change: |_| (),
+        }
+    }
 }
 
 /// A backend that is connected to an emulator and runs.
 pub(crate) struct World {
-    pub(crate) emulator: Emulator,
+    pub(crate) emulator: Arc<Emulator>,
     pub(crate) far: Client,
     pub(crate) backend: Arc<SqsBackend>,
     pub(crate) inbox: Arc<ScriptedInbox>,
@@ -73,38 +107,53 @@ pub(crate) struct World {
     pub(crate) running: JoinSet<Result<(), BackendError>>,
 }
 
+/// An emulator with both queues.
+pub(crate) async fn emulator() -> Arc<Emulator> {
+    let emulator = Emulator::start().await.unwrap();
+    emulator.create_queue(REQUESTS, &[]).unwrap();
+    emulator.create_queue(REPLIES, &[]).unwrap();
+    Arc::new(emulator)
+}
+
+/// Connects without running.
+pub(crate) async fn connect(
+    emulator: &Emulator,
+    change: impl FnOnce(&mut SqsConfig),
+) -> Result<SqsBackend, BackendError> {
+    let mut config = SqsConfig::new(emulator.queue_url(REQUESTS));
+    config.response_queue_url = Some(emulator.queue_url(REPLIES));
+    change(&mut config);
+    let (delivered, _) = mpsc::channel(1);
+    let otherwise = Otherwise::Always(Disposition::Accepted);
+    let parts = SqsParts {
+        inbox: Arc::new(ScriptedInbox { delivered, settlements: Mutex::default(), otherwise }),
+        instance: InstanceId::random(),
+        request_timeout_max: Duration::from_hours(1),
+        registry: &mut Registry::default(),
+        client: Some(client_for(&emulator.endpoint_url(), PROXY)),
+    };
+    SqsBackend::connect(config, parts).await
+}
+
 impl World {
     pub(crate) async fn start() -> Self {
-        Self::with(Disposition::Accepted, |_| ()).await
+        Self::with(emulator().await, Setup::default()).await
     }
 
-    pub(crate) async fn with(otherwise: Disposition, change: impl FnOnce(&mut SqsConfig)) -> Self {
-        let emulator = Emulator::start().await.unwrap();
-        emulator.create_queue(REQUESTS, &[]).unwrap();
-        emulator.create_queue(REPLIES, &[]).unwrap();
-        let endpoint = emulator.endpoint_url();
-        Self::through(emulator, &endpoint, otherwise, change).await
-    }
-
-    /// A backend that reaches the emulator by way of this endpoint.
-    pub(crate) async fn through(
-        emulator: Emulator,
-        endpoint: &str,
-        otherwise: Disposition,
-        change: impl FnOnce(&mut SqsConfig),
-    ) -> Self {
+    pub(crate) async fn with(emulator: Arc<Emulator>, setup: Setup) -> Self {
+        let Setup { otherwise, instance, request_timeout_max, endpoint, change } = setup;
         let mut config = SqsConfig::new(emulator.queue_url(REQUESTS));
         config.response_queue_url = Some(emulator.queue_url(REPLIES));
         change(&mut config);
-        let (inbox, received) = inbox(otherwise);
-        let instance = InstanceId::random();
+        let (delivered, received) = mpsc::channel(10_000);
+        let inbox = Arc::new(ScriptedInbox { delivered, settlements: Mutex::default(), otherwise });
         let mut registry = Registry::default();
         let parts = SqsParts {
             inbox: Arc::clone(&inbox) as Arc<dyn Inbox>,
             instance: instance.clone(),
-            request_timeout_max: Duration::from_secs(3600),
+            request_timeout_max,
             registry: &mut registry,
-            client: Some(client_for(endpoint, PROXY)),
+            client: Some(client_for(&endpoint.unwrap_or_else(|| emulator.endpoint_url()), PROXY)),
         };
         let backend = Arc::new(SqsBackend::connect(config, parts).await.unwrap());
         let shutdown = CancellationToken::new();
@@ -132,6 +181,18 @@ impl World {
     /// Puts a message on the reply queue, as the far end would.
     pub(crate) async fn reply(&self, session: Option<&str>, body: &str) {
         reply(&self.far, &self.emulator.queue_url(REPLIES), session, body, &[]).await;
+    }
+
+    /// The value of a counter, labels included in its name.
+    pub(crate) fn count(&self, counter: &str) -> u64 {
+        let metrics = self.metrics();
+        let value = metrics.lines().find_map(|line| line.strip_prefix(counter)?.strip_prefix(' '));
+        value.map_or(0, |value| value.parse().unwrap())
+    }
+
+    /// Waits until a counter has come to this value.
+    pub(crate) async fn counted(&self, counter: &str, least: u64) {
+        eventually(|| self.count(counter) >= least).await;
     }
 
     /// Waits until the queue holds nothing, hidden messages included.

@@ -1,6 +1,9 @@
 //! The SQS backend against the in-process emulator.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "what a test needs must be there")]
+
 mod attributes;
+mod economy;
 mod harness;
 mod polling;
 mod sending;
