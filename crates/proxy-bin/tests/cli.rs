@@ -1,0 +1,159 @@
+//! The command line of the built binary, without any service.
+
+use std::{
+    fs,
+    path::PathBuf,
+    process::{Command, Output},
+};
+
+const SQS: &str = "backend.sqs.read_queue_url=http://127.0.0.1:9/1/requests";
+
+fn proxy_bin(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_proxy-bin"))
+        .args(arguments)
+        .env_clear()
+        .envs(variables.iter().copied())
+        .output()
+        .unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+fn example(name: &str) -> String {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/examples").join(name);
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn check_is_content_with_the_examples() {
+    for name in ["sqs.toml", "sqs-emulator.toml", "sqs-shared.toml"] {
+        let output = proxy_bin(&["config", "check", "--config", &example(name)], &[]);
+        assert_eq!(output.status.code(), Some(0), "{name}: {}", stderr(&output));
+        assert_eq!(stdout(&output), "The configuration is valid.\n");
+    }
+}
+
+#[test]
+fn the_file_may_be_named_by_a_variable() {
+    let output = proxy_bin(&["config", "check"], &[("MCP_PROXY_CONFIG", &example("sqs.toml"))]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(stderr(&output).is_empty());
+}
+
+#[test]
+fn check_prints_every_problem_with_its_place_and_remedy() {
+    let file = std::env::temp_dir().join(format!("proxy-bin-cli-{}.toml", std::process::id()));
+    fs::write(&file, "[server]\nprot = 1\nhost = \"::\"\n[session]\nmax_sessions = 0\n").unwrap();
+    let path = file.to_str().unwrap();
+    let output = proxy_bin(
+        &["config", "check", "--config", path, "--port", "x"],
+        &[("MCP_PROXY_SESSION__REQUEST_TIMEOUT", "never"), ("MCP_PROXY_SERVR", "1")],
+    );
+    fs::remove_file(&file).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let text = stderr(&output);
+    for line in [
+        &format!("error: {path}: server.prot is not a known setting\n  did you mean server.port?\n"),
+        "error: --port: server.port is the text \"x\"\n  write a whole number from 0 to 65535\n",
+        "error: MCP_PROXY_SESSION__REQUEST_TIMEOUT: session.request_timeout is \"never\"\n  write a duration such as",
+        &format!("error: {path}: session.max_sessions is 0"),
+        "security.auth_tokens asks nobody for a token, but server.host = \"::\" lets other machines in\n",
+        "error: backend is missing",
+        "warning: MCP_PROXY_SERVR is ignored",
+        "6 problems in the configuration\n",
+    ] {
+        assert!(text.contains(line), "{line:?} in {text}");
+    }
+}
+
+#[test]
+fn show_prints_what_is_in_force_and_where_it_comes_from() {
+    let arguments =
+        ["config", "show", "--config", &example("sqs-shared.toml"), "--port", "9000", "--auth-token", "hush"];
+    let variables = [("MCP_PROXY_SESSION__MAX_SESSIONS", "7")];
+    let output = proxy_bin(&arguments, &variables);
+    let text = stdout(&output);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    for line in [
+        "\n[server]\n",
+        "\nport = 9000  # --port\n",
+        "\nmax_sessions = 7  # MCP_PROXY_SESSION__MAX_SESSIONS\n",
+        "\nmax_exchanges = 64  # default\n",
+        "\nauth_token = \"***\"  # --auth-token\n",
+        "\n# client_id is not set\n",
+        "\n[backend.sqs.message_attributes]\nteam = \"search\"  # ",
+        "\n[session.tools.train_model]\n",
+    ] {
+        assert!(text.contains(line), "{line:?} in {text}");
+    }
+    assert!(!text.contains("hush") && !text.contains("replace-me"), "{text}");
+
+    let json = proxy_bin(&[&arguments[..], &["--json"]].concat(), &variables);
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(json["server.port"], serde_json::json!({ "value": 9000, "from": "--port" }));
+    assert_eq!(json["backend.sqs.client_id"], serde_json::json!({ "value": null, "from": "default" }));
+    assert!(!json.to_string().contains("hush"));
+}
+
+#[test]
+fn what_show_prints_is_a_configuration_again() {
+    let first = proxy_bin(&["config", "show", "--config", &example("sqs-emulator.toml")], &[]);
+    let file = std::env::temp_dir().join(format!("proxy-bin-show-{}.toml", std::process::id()));
+    fs::write(&file, &first.stdout).unwrap();
+    let second = proxy_bin(&["config", "show", "--config", file.to_str().unwrap()], &[]);
+    fs::remove_file(&file).unwrap();
+    let without_origins = |text: &str| {
+        text.lines().map(|line| line.split("  # ").next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(without_origins(&stdout(&first)), without_origins(&stdout(&second)), "{}", stderr(&second));
+}
+
+#[test]
+fn serve_refuses_to_let_other_machines_in_unasked() {
+    let output = proxy_bin(&["serve", "--host", "0.0.0.0", "--set", SQS], &[]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("allow_unauthenticated"), "{}", stderr(&output));
+}
+
+#[test]
+fn serve_refuses_what_it_cannot_do() {
+    for (arguments, said) in [
+        (&["serve"][..], "[backend.sqs]"),
+        (&["serve", "--set", SQS, "--stateless"], "session.stateless is true"),
+        (&["serve", "--set", SQS, "--backend", "webhook"], "this build of proxy-bin does not have"),
+        (&["serve", "--config", "/nowhere/proxy.toml"], "cannot be read"),
+        (&["serve", "--set", "server.port"], "write KEY=VALUE"),
+        (&["serve", "--prot", "1"], "--port"),
+    ] {
+        let output = proxy_bin(arguments, &[]);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", stderr(&output));
+        assert!(stderr(&output).contains(said), "{arguments:?}: {}", stderr(&output));
+    }
+}
+
+#[test]
+fn help_has_examples() {
+    for arguments in
+        [&["--help"][..], &["serve", "--help"], &["config", "check", "--help"], &["config", "show", "--help"]]
+    {
+        let output = proxy_bin(arguments, &[]);
+        assert_eq!(output.status.code(), Some(0));
+        assert!(stdout(&output).contains("Example"), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_service_that_is_not_there_is_a_failure_in_one_sentence() {
+    let output = proxy_bin(
+        &["serve", "--port", "0", "--set", SQS, "--set", "backend.sqs.endpoint_url=http://127.0.0.1:9"],
+        &[("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test"), ("AWS_REGION", "us-east-1")],
+    );
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    assert!(stderr(&output).lines().any(|line| line.starts_with("error: ")), "{}", stderr(&output));
+}
