@@ -1,7 +1,9 @@
-//! A backend without a transport: what the proxy sends goes through a bounded channel to a far end in this process, and what the far
-//! end sends goes straight into the inbox.
+//! A backend without a transport: what the proxy sends goes through a bounded channel to a far end in this process. What the far end
+//! sends goes straight into the inbox, or by way of a queue that [`Backend::run`] reads and acknowledges as real backends do theirs.
 //!
 //! Tests script both directions by hand through [`FarEnd`], and failures through [`MemoryBackend`].
+
+mod return_queue;
 
 use std::{
     collections::VecDeque,
@@ -18,7 +20,11 @@ use proxy_core::{
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::counted::{Counted, wait_for};
+use self::return_queue::ReturnQueue;
+use crate::{
+    contract::Returned,
+    counted::{Counted, wait_for},
+};
 
 /// How many sent messages wait for the far end before `send` waits for it.
 const CAPACITY: usize = 1024;
@@ -36,6 +42,8 @@ pub struct MemoryBackend {
     /// How many sends wait for being released.
     held: watch::Sender<usize>,
     closed: watch::Sender<Vec<RouteKey>>,
+    inbox: Arc<dyn Inbox>,
+    returns: Arc<ReturnQueue>,
 }
 
 /// What the next send fails with, and whether its message arrives all the same.
@@ -50,6 +58,7 @@ struct SendFailure {
 pub struct FarEnd {
     received: mpsc::Receiver<Outbound>,
     return_path: ReturnPath,
+    returns: Arc<ReturnQueue>,
 }
 
 /// The way from the far end back into the proxy's inbox. Clones lead to the same inbox.
@@ -62,6 +71,7 @@ impl MemoryBackend {
     /// A backend that delivers into this inbox, and its far end.
     pub fn pair(inbox: Arc<dyn Inbox>) -> (Arc<Self>, FarEnd) {
         let (sent, received) = mpsc::channel(CAPACITY);
+        let returns = Arc::new(ReturnQueue::default());
         let backend = Self {
             sent,
             failures: Mutex::default(),
@@ -69,8 +79,10 @@ impl MemoryBackend {
             are_sends_held: watch::Sender::new(false),
             held: watch::Sender::new(0),
             closed: watch::Sender::default(),
+            inbox: Arc::clone(&inbox),
+            returns: Arc::clone(&returns),
         };
-        (Arc::new(backend), FarEnd { received, return_path: ReturnPath { inbox } })
+        (Arc::new(backend), FarEnd { received, return_path: ReturnPath { inbox }, returns })
     }
 
     /// Lets the next send fail with this error, its message lost. Several calls fail as many sends.
@@ -158,7 +170,7 @@ impl Backend for MemoryBackend {
     }
 
     async fn run(&self, shutdown: CancellationToken) -> Result<(), BackendError> {
-        shutdown.cancelled().await;
+        self.returns.pump(&*self.inbox, &shutdown).await;
         Ok(())
     }
 
@@ -202,6 +214,16 @@ impl FarEnd {
     pub async fn answer(&self, request: &Outbound, result: &str) -> Result<Disposition, MessageError> {
         let id = request.message.id().ok_or(MessageError::Invalid("there is no id to answer"))?.to_json();
         self.send(&request.remote.route, format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{result}}}"#)).await
+    }
+
+    /// Puts something on the queue that [`Backend::run`] reads, as a real far end does; waits while the queue is full.
+    pub async fn put(&self, returned: Returned) {
+        self.returns.put(returned).await;
+    }
+
+    /// How many messages of that queue are not acknowledged.
+    pub fn unacknowledged(&self) -> usize {
+        self.returns.len()
     }
 
     /// The way back alone.
