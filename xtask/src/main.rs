@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod demo;
 mod invocation;
 mod setup;
 mod test;
@@ -20,6 +21,15 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Task {
+    /// Start an emulator, a real asyncmcp server and the proxy, and make a call through them
+    Demo {
+        /// Where the proxy listens on 127.0.0.1
+        #[arg(long, default_value_t = 8080)]
+        port: u16,
+        /// End after the call
+        #[arg(long)]
+        once: bool,
+    },
     /// Install under target/ what the tests need: Python and Node packages, cargo-deny, cargo-hack
     Setup,
     /// Set up and run every check and test
@@ -34,6 +44,7 @@ enum Task {
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().task {
+        Task::Demo { port, once } => demo::run(port, once),
         Task::Setup => setup::run(),
         Task::Test { full } => test::run(full),
         Task::Tidy => tidy::run(),

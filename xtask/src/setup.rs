@@ -20,10 +20,7 @@ const TOOLS: [(&str, &str); 2] = [("cargo-deny", "0.20.2"), ("cargo-hack", "0.6.
 
 /// Installs everything; one run at a time, a second one waits.
 pub(crate) fn run() -> Result<()> {
-    let fixtures = workspace::fixtures();
-    fs::create_dir_all(&fixtures)?;
-    let lock = File::create(fixtures.join(".lock"))?;
-    lock.lock().context("cannot lock target/fixtures")?;
+    let _lock = lock()?;
     for requirements in ["asyncmcp", "mcp2"] {
         python::install(requirements)?;
     }
@@ -34,6 +31,21 @@ pub(crate) fn run() -> Result<()> {
         install_tool(name, version)?;
     }
     Ok(())
+}
+
+/// Installs the one list of Python packages that the demo needs.
+pub(crate) fn asyncmcp() -> Result<()> {
+    let _lock = lock()?;
+    python::install("asyncmcp")
+}
+
+/// Held while something is installed.
+fn lock() -> Result<File> {
+    let fixtures = workspace::fixtures();
+    fs::create_dir_all(&fixtures)?;
+    let lock = File::create(fixtures.join(".lock"))?;
+    lock.lock().context("cannot lock target/fixtures")?;
+    Ok(lock)
 }
 
 /// Where the files are that pin what is installed.

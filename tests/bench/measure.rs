@@ -1,0 +1,71 @@
+//! What is measured.
+
+mod http;
+mod memory;
+mod program;
+mod sqs;
+
+use std::{
+    io::{self, Write as _},
+    path::Path,
+};
+
+use anyhow::Result;
+use clap::ValueEnum;
+
+use crate::{figure::Report, plan::Plan};
+
+/// The access key that the proxy signs with.
+pub(crate) const PROXY_KEY: &str = "proxy";
+
+/// A group of figures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Measured {
+    /// Calls a second and latency over the memory backend, beside a bare echo
+    Http,
+    /// Memory by sessions and streams
+    Memory,
+    /// API calls, throughput and idle times over SQS
+    Sqs,
+    /// Memory of the binary itself
+    Program,
+}
+
+impl Measured {
+    pub(crate) const ALL: [Self; 4] = [Self::Http, Self::Memory, Self::Sqs, Self::Program];
+
+    pub(crate) async fn run(self, plan: &Plan, proxy: Option<&Path>, report: &mut Report) -> Result<()> {
+        match (self, proxy) {
+            (Self::Http, _) => http::measure(plan, report),
+            (Self::Memory, _) => memory::measure(plan, report),
+            (Self::Sqs, _) => sqs::measure(plan, report).await,
+            (Self::Program, Some(proxy)) => program::measure(proxy, report).await,
+            (Self::Program, None) => progress("the binary is left out: there is no --proxy"),
+        }
+    }
+}
+
+/// Says on standard error what takes a while now.
+fn progress(what: impl AsRef<str>) -> Result<()> {
+    Ok(writeln!(io::stderr(), "… {}", what.as_ref())?)
+}
+
+/// The middle one, the mean of both where there are two; not a number where there is none.
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    match (values.len() % 2, values.get(middle)) {
+        (_, None) => f64::NAN,
+        (0, Some(upper)) => f64::midpoint(values[middle - 1], *upper),
+        (_, Some(value)) => *value,
+    }
+}
+
+fn milliseconds(duration: std::time::Duration) -> f64 {
+    duration.as_secs_f64() * 1_000.0
+}
+
+#[expect(clippy::cast_precision_loss, reason = "no count here comes near 2^52")]
+fn float(count: u64) -> f64 {
+    count as f64
+}

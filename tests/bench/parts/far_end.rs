@@ -1,0 +1,56 @@
+//! The emulator, and an MCP server behind it that is as fast as SQS lets it be: it does nothing one message at a time.
+
+mod server;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+use testkit::emulator::Emulator;
+use tokio::task::JoinSet;
+
+use self::server::Server;
+use super::asked::Asked;
+use crate::part::say;
+
+/// The access key that the server signs with, so that its calls are told apart.
+const FAR_END_KEY: &str = "far-end";
+
+/// What it says once it is ready.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Ready {
+    /// Where the emulator listens.
+    pub(crate) endpoint: String,
+    /// The URL of the queue that the server reads.
+    pub(crate) requests: String,
+}
+
+/// API calls so far: how often each action was called, by access key.
+pub(crate) type ApiCalls = BTreeMap<String, BTreeMap<String, u64>>;
+
+pub(super) async fn run() -> Result<()> {
+    let emulator = Emulator::start().await?;
+    let requests = emulator.create_queue("requests", &[])?;
+    let server = Arc::new(Server::new(&emulator.endpoint_url(), FAR_END_KEY, &requests));
+    say(&Ready { endpoint: emulator.endpoint_url(), requests })?;
+    let mut tasks = JoinSet::new();
+    tasks.spawn(server.run());
+    let mut asked = Asked::listen();
+    loop {
+        tokio::select! {
+            Some(ended) = tasks.join_next() => return ended?,
+            request = asked.next::<()>() => match request? {
+                Some(()) => say(&api_calls(&emulator))?,
+                None => return Ok(()),
+            },
+        }
+    }
+}
+
+fn api_calls(emulator: &Emulator) -> ApiCalls {
+    let mut calls = ApiCalls::new();
+    for (access_key, action, count) in emulator.calls().iter() {
+        calls.entry(access_key.to_owned()).or_default().insert(action.to_owned(), count);
+    }
+    calls
+}
