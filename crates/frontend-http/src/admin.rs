@@ -59,7 +59,7 @@ pub(crate) async fn health(State(shared): State<Arc<Shared>>, request: Request) 
     response
 }
 
-/// `/metrics`: OpenMetrics text, for those who pass the guards.
+/// `/metrics`: text in the `OpenMetrics` format, for those who pass the guards.
 pub(crate) async fn metrics(State(shared): State<Arc<Shared>>, request: Request) -> Response<Body> {
     const OPEN_METRICS: HeaderValue =
         HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");

@@ -24,8 +24,7 @@ pub(crate) fn for_post(headers: &HeaderMap, strict: bool) -> Result<Media, Rejec
         return Err(Rejection::BothTypesRequired);
     }
     match accepted {
-        None => Ok(Media::Any),
-        Some(Accepted { json: true, event_stream: true, .. }) => Ok(Media::Any),
+        None | Some(Accepted { json: true, event_stream: true, .. }) => Ok(Media::Any),
         Some(Accepted { json: true, .. }) => Ok(Media::Json),
         Some(Accepted { event_stream: true, .. }) => Ok(Media::EventStream),
         Some(_) => Err(Rejection::NoTypeAcceptable),

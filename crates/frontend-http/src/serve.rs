@@ -22,7 +22,7 @@ const MAX_BUFFER: usize = 64 * 1024;
 
 /// How long a connection may be idle, or take over a request's head. Longer than HTTP clients keep connections for reuse, so
 /// that it is them who close.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
+const IDLE_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// How long to wait after the system had no room for another connection.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(200);

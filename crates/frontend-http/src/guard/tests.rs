@@ -8,26 +8,28 @@ const LAN: &str = "192.168.1.5";
 
 fn guard(listening: &str, hosts: &[&str], origins: &[&str]) -> Guard {
     let owned = |list: &[&str]| list.iter().map(|&entry| entry.to_owned()).collect::<Vec<_>>();
-    let mut security = SecurityConfig::default();
-    security.allowed_hosts = owned(hosts);
-    security.cors_origins = owned(origins);
+    let security = SecurityConfig {
+        allowed_hosts: owned(hosts),
+        cors_origins: owned(origins),
+        ..SecurityConfig::default()
+    };
     Guard::new(&ServerConfig::default(), &security).unwrap().listening(listening.parse().unwrap())
 }
 
-fn request(name: header::HeaderName, values: &[&str]) -> Parts {
+fn request(name: &header::HeaderName, values: &[&str]) -> Parts {
     let mut request = Request::get("/mcp");
     for value in values {
-        request = request.header(&name, *value);
+        request = request.header(name, *value);
     }
     request.body(()).unwrap().into_parts().0
 }
 
 fn host(guard: &Guard, host: &str) -> Result<(), Rejection> {
-    guard.check_host(&request(header::HOST, &[host]))
+    guard.check_host(&request(&header::HOST, &[host]))
 }
 
 fn allows_origin(guard: &Guard, origin: &str) -> bool {
-    guard.origin(&request(header::ORIGIN, &[origin])).is_ok()
+    guard.origin(&request(&header::ORIGIN, &[origin])).is_ok()
 }
 
 #[test]
@@ -59,8 +61,8 @@ fn a_host_that_cannot_be_read_is_refused() {
     ] {
         assert_eq!(host(&guard, name), Err(Rejection::HostUnusable), "{name}");
     }
-    assert_eq!(guard.check_host(&request(header::HOST, &[])), Err(Rejection::HostUnusable));
-    let twice = request(header::HOST, &["localhost", "localhost"]);
+    assert_eq!(guard.check_host(&request(&header::HOST, &[])), Err(Rejection::HostUnusable));
+    let twice = request(&header::HOST, &["localhost", "localhost"]);
     assert_eq!(guard.check_host(&twice), Err(Rejection::HostUnusable));
 }
 
@@ -115,16 +117,18 @@ fn listed_origins_match_exactly() {
     {
         assert!(!allows_origin(&guard, origin), "{origin}");
     }
-    let twice = request(header::ORIGIN, &["https://app.example.com", "https://app.example.com"]);
+    let twice = request(&header::ORIGIN, &["https://app.example.com", "https://app.example.com"]);
     assert_eq!(guard.origin(&twice), Err(Rejection::OriginNotAllowed));
-    assert_eq!(guard.origin(&request(header::ORIGIN, &[])), Ok(None));
+    assert_eq!(guard.origin(&request(&header::ORIGIN, &[])), Ok(None));
 }
 
 #[test]
 fn entries_that_can_never_match_are_problems() {
-    let mut security = SecurityConfig::default();
-    security.allowed_hosts = vec!["a.example.com".to_owned(), "a:b".to_owned()];
-    security.cors_origins = vec!["https://a\n".to_owned()];
+    let security = SecurityConfig {
+        allowed_hosts: vec!["a.example.com".to_owned(), "a:b".to_owned()],
+        cors_origins: vec!["https://a\n".to_owned()],
+        ..SecurityConfig::default()
+    };
     let problems = Guard::new(&ServerConfig::default(), &security).unwrap_err();
     let keys: Vec<_> = problems.iter().map(|problem| problem.key.as_str()).collect();
     assert_eq!(keys, ["allowed_hosts.1", "cors_origins.0"]);
