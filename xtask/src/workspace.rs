@@ -29,8 +29,6 @@ pub(crate) struct Member {
     pub(crate) name: String,
     /// The folder of its `Cargo.toml`.
     pub(crate) folder: PathBuf,
-    /// Its features, `default` left out.
-    pub(crate) features: Vec<String>,
     /// Whether a registry would take it.
     pub(crate) publishable: bool,
 }
@@ -48,11 +46,9 @@ pub(crate) fn members() -> Result<Vec<Member>> {
 fn member(package: &Value) -> Result<Member> {
     let manifest = package["manifest_path"].as_str().context("a package without a manifest")?;
     let folder = Path::new(manifest).parent().context("a manifest without a folder")?;
-    let features = package["features"].as_object().context("a package without features")?;
     Ok(Member {
         name: package["name"].as_str().context("a package without a name")?.to_owned(),
         folder: folder.to_path_buf(),
-        features: features.keys().filter(|name| *name != "default").cloned().collect(),
         publishable: package["publish"].as_array().is_none_or(|registries| !registries.is_empty()),
     })
 }

@@ -90,7 +90,7 @@ mod tests {
         rust-version.workspace = true\nlicense.workspace = true\n[lints]\nworkspace = true\n";
 
     fn member(name: &str, publishable: bool) -> Member {
-        Member { name: name.to_owned(), folder: "crates/one".into(), features: Vec::new(), publishable }
+        Member { name: name.to_owned(), folder: "crates/one".into(), publishable }
     }
 
     #[test]
