@@ -43,13 +43,13 @@ struct Arguments {
     #[arg(long, hide = true)]
     bench: bool,
     #[command(flatten)]
-    part_arguments: parts::Arguments,
+    of_part: parts::Arguments,
 }
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
     match arguments.part {
-        Some(role) => parts::run(role, &arguments.part_arguments),
+        Some(role) => parts::run(role, &arguments.of_part),
         None => {
             tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(bench(&arguments))
         }

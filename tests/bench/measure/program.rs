@@ -34,7 +34,7 @@ pub(super) async fn measure(proxy: &Path, report: &mut Report) -> Result<()> {
     let arguments = ["serve", "--port", &port, "--set", &queue, "--set", &endpoint];
     let variables =
         [("AWS_ACCESS_KEY_ID", PROXY_KEY), ("AWS_SECRET_ACCESS_KEY", "secret"), ("AWS_REGION", "us-east-1")];
-    let part = Part::program(proxy, &arguments, &variables)?;
+    let binary = Part::program(proxy, &arguments, &variables)?;
     let give_up = Instant::now() + START;
     let mut client = loop {
         match McpClient::connect(address).await {
@@ -45,10 +45,10 @@ pub(super) async fn measure(proxy: &Path, report: &mut Report) -> Result<()> {
     };
     // Its long poll has begun, and what it was started with has been freed.
     sleep(Duration::from_secs(2)).await;
-    let idle = megabytes(part.resident_bytes()?);
+    let idle = megabytes(binary.resident_bytes()?);
     report.add_against(GROUP, "proxy-bin over SQS, no session", idle, "MB", NO_SESSION);
     let mut session = client.open().await?;
     client.call(&mut session).await?;
-    report.add(GROUP, "proxy-bin over SQS after a first call", megabytes(part.resident_bytes()?), "MB");
+    report.add(GROUP, "proxy-bin over SQS after a first call", megabytes(binary.resident_bytes()?), "MB");
     Ok(())
 }
