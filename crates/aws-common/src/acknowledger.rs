@@ -161,7 +161,7 @@ impl Target {
         let entries = batch.iter().enumerate().map(entry).collect::<Result<_, _>>().map_err(unmade)?;
         let request =
             self.client.delete_message_batch().queue_url(&*self.queue_url).set_entries(Some(entries));
-        let result = request.send().await.map_err(|error| self.describe("sqs:DeleteMessage").failed(error));
+        let result = request.send().await.map_err(|error| self.describe("sqs:DeleteMessage").failed(&error));
         self.metrics.called("DeleteMessageBatch", result.as_ref().map(|_| ()));
         result.map(|output| output.failed)
     }
@@ -181,7 +181,7 @@ impl Target {
             .queue_url(&*self.queue_url)
             .set_entries(Some(entries));
         let call = self.describe("sqs:ChangeMessageVisibility");
-        let result = request.send().await.map_err(|error| call.failed(error));
+        let result = request.send().await.map_err(|error| call.failed(&error));
         self.metrics.called("ChangeMessageVisibilityBatch", result.as_ref().map(|_| ()));
         result.map(|output| output.failed)
     }

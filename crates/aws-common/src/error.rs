@@ -6,7 +6,7 @@ use aws_sdk_sqs::{
     config::http::HttpResponse,
     error::{ProvideErrorMetadata, SdkError},
 };
-use proxy_core::error::{BackendError, BoxError, Delivery, ErrorKind};
+use proxy_core::error::{BackendError, Delivery, ErrorKind};
 
 /// An API call, as far as its errors need to tell of it.
 #[derive(Debug, Clone, Copy)]
@@ -26,62 +26,46 @@ impl Call<'_> {
     ///
     /// Delivery, for calls that send: a failed connection, a throttle and every 4xx sent nothing; a timeout, a broken
     /// connection, a response that cannot be read and every 5xx may have.
-    pub fn failed<E>(&self, error: SdkError<E, HttpResponse>) -> BackendError
+    pub fn failed<E>(&self, error: &SdkError<E, HttpResponse>) -> BackendError
     where
         E: ProvideErrorMetadata + Error + Send + Sync + 'static,
     {
         let target = self.target;
-        match &error {
+        let (kind, delivery, message) = match error {
             SdkError::ServiceError(service) => {
                 let status = service.raw().status().as_u16();
-                self.refused(service.err().code(), status, Some(Box::new(Cause::of(service.err()))))
+                return self.refused(service.err().code(), status).with_source(Cause::of(service.err()));
             }
-            SdkError::DispatchFailure(failure)
-                if failure.as_connector_error().is_some_and(never_connected) =>
-            {
-                self.error(
-                    ErrorKind::Unavailable,
-                    Delivery::NotSent,
-                    format!("{target} cannot be reached: no connection"),
-                )
-                .with_source(error)
+            SdkError::DispatchFailure(_) if never_connected(error) => {
+                let message = format!("{target} cannot be reached: no connection");
+                (ErrorKind::Unavailable, Delivery::NotSent, message)
             }
+            // the request never came to the HTTP client, for lack of credentials
             SdkError::DispatchFailure(failure)
-                if failure.is_other()
-                    && failure.as_other().is_none()
-                    && !reached_http(failure.as_connector_error()) =>
+                if failure.is_other() && failure.as_other().is_none() && http_error(error).is_none() =>
             {
                 let message = format!("no AWS credentials for {target}: set them as for every AWS program");
-                self.error(ErrorKind::Denied, Delivery::NotSent, message).with_source(error)
+                (ErrorKind::Denied, Delivery::NotSent, message)
             }
             SdkError::ConstructionFailure(_) => {
                 let message =
                     format!("the request about {target} could not be made: check region, endpoint and URL");
-                self.error(ErrorKind::Config, Delivery::NotSent, message).with_source(error)
+                (ErrorKind::Config, Delivery::NotSent, message)
             }
-            SdkError::TimeoutError(_) => self
-                .error(
-                    ErrorKind::Unavailable,
-                    Delivery::MaybeSent,
-                    format!("{target} did not answer in time"),
-                )
-                .with_source(error),
-            _ => self
-                .error(
-                    ErrorKind::Unavailable,
-                    Delivery::MaybeSent,
-                    format!("the connection to {target} broke"),
-                )
-                .with_source(error),
-        }
+            SdkError::TimeoutError(_) => {
+                (ErrorKind::Unavailable, Delivery::MaybeSent, format!("{target} did not answer in time"))
+            }
+            _ => (ErrorKind::Unavailable, Delivery::MaybeSent, format!("the connection to {target} broke")),
+        };
+        self.error(kind, delivery, message).with_source(Cause::of_chain(error))
     }
 
     /// Maps one entry of a batch that the service says has failed.
     pub fn entry_failed(&self, code: &str, sender_fault: bool) -> BackendError {
-        self.refused(Some(code), if sender_fault { 400 } else { 500 }, None)
+        self.refused(Some(code), if sender_fault { 400 } else { 500 })
     }
 
-    fn refused(&self, code: Option<&str>, status: u16, source: Option<BoxError>) -> BackendError {
+    fn refused(&self, code: Option<&str>, status: u16) -> BackendError {
         let Self { permission, target, .. } = self;
         let code = code.unwrap_or_default();
         let bare = code.rsplit('.').next().unwrap_or(code);
@@ -106,11 +90,7 @@ impl Call<'_> {
         };
         // a throttle is said before anything is stored, whatever its status
         let delivery = if kind == ErrorKind::Unavailable { Delivery::MaybeSent } else { Delivery::NotSent };
-        let error = self.error(kind, delivery, message);
-        match source {
-            Some(source) => error.with_source(source),
-            None => error,
-        }
+        self.error(kind, delivery, message)
     }
 
     fn error(&self, kind: ErrorKind, delivery: Delivery, message: String) -> BackendError {
@@ -119,7 +99,7 @@ impl Call<'_> {
     }
 }
 
-/// What the service said, without the parts of the SDK's error that could hold a body.
+/// What the SDK or the service said, without the parts of the SDK's errors that hold the response, bodies included.
 #[derive(Debug)]
 struct Cause(String);
 
@@ -128,6 +108,13 @@ impl Cause {
         let meta = error.meta();
         let code = meta.code().unwrap_or("no code");
         Self(format!("{code}: {}", meta.message().unwrap_or("no message")))
+    }
+}
+
+impl Cause {
+    fn of_chain(error: &(dyn Error + 'static)) -> Self {
+        let chain = std::iter::successors(Some(error), |&error| error.source());
+        Self(chain.map(ToString::to_string).collect::<Vec<_>>().join(": "))
     }
 }
 
@@ -180,16 +167,14 @@ fn kind_of(code: &str, status: u16) -> ErrorKind {
 }
 
 /// Whether the connection was never made: DNS, refused, TLS or the connect timeout.
-fn never_connected(error: &(impl Error + 'static)) -> bool {
-    find::<hyper_util::client::legacy::Error>(error)
-        .is_some_and(hyper_util::client::legacy::Error::is_connect)
+fn never_connected(error: &(dyn Error + 'static)) -> bool {
+    http_error(error).is_some_and(hyper_util::client::legacy::Error::is_connect)
 }
 
-fn reached_http(error: Option<&(impl Error + 'static)>) -> bool {
-    error.is_some_and(|error| find::<hyper_util::client::legacy::Error>(error).is_some())
-}
-
-fn find<'error, E: Error + 'static>(error: &'error (dyn Error + 'static)) -> Option<&'error E> {
+/// What the HTTP client said; nothing where the request did not come to it.
+fn http_error<'error>(
+    error: &'error (dyn Error + 'static),
+) -> Option<&'error hyper_util::client::legacy::Error> {
     std::iter::successors(Some(error), |&error| error.source()).find_map(|error| error.downcast_ref())
 }
 

@@ -12,8 +12,9 @@ mod wake;
 use std::{sync::Arc, time::Duration};
 
 use aws_sdk_sqs::{Client, types::Message};
-use futures_util::{StreamExt, stream::FuturesUnordered};
+use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use proxy_core::{backend::Inbox, error::BackendError, id::InstanceId};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 pub use self::health::PollHealth;
@@ -28,6 +29,12 @@ use crate::{
 
 /// Reads a message of the queue: as it is, or out of what a topic wrapped around it.
 pub type Decode = fn(&Message) -> Result<Received, Malformed>;
+
+/// How long the messages of one poll wait for those of another that is under way.
+const OVERLAP: Duration = Duration::from_millis(25);
+
+/// What a poll brought.
+type Polled = Result<Vec<Message>, BackendError>;
 
 /// The delay before the first retry of a failed receive, and the longest.
 const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
@@ -111,8 +118,9 @@ impl Poller {
         while !polls.is_empty() || settler.is_settling() {
             tokio::select! {
                 Some(received) = polls.next() => {
+                    let received = together(received, &mut polls).await;
                     let (next, delay) = self.after(&received, &mut backoff);
-                    settler.handle(received.unwrap_or_default()).await;
+                    settler.handle(received.into_iter().flatten().flatten().collect()).await;
                     while !shutdown.is_cancelled() && polls.len() < next {
                         polls.push(self.receiver.receive(delay, &shutdown));
                     }
@@ -129,18 +137,24 @@ impl Poller {
     }
 
     /// How many polls should be in flight after this one, and how long the new one waits first.
-    fn after(
-        &self,
-        received: &Result<Vec<Message>, BackendError>,
-        backoff: &mut Backoff,
-    ) -> (usize, Duration) {
-        match received {
-            Ok(messages) => {
-                backoff.reset();
-                let full = messages.len() >= usize::from(self.settings.max_messages);
-                (if full { 2 } else { 1 }, Duration::ZERO)
-            }
-            Err(_) => (1, backoff.next_delay()),
+    fn after(&self, received: &[Polled], backoff: &mut Backoff) -> (usize, Duration) {
+        if received.iter().any(Result::is_err) {
+            return (1, backoff.next_delay());
         }
+        backoff.reset();
+        let most = usize::from(self.settings.max_messages);
+        let full = received.iter().flatten().any(|messages| messages.len() >= most);
+        (if full { 2 } else { 1 }, Duration::ZERO)
     }
+}
+
+/// What two polls brought at nearly the same time is put into order together: either may have taken the older messages.
+async fn together(first: Polled, polls: &mut FuturesUnordered<BoxFuture<'_, Polled>>) -> Vec<Polled> {
+    let mut received = vec![first];
+    if received.iter().flatten().any(|messages| !messages.is_empty())
+        && let Ok(Some(other)) = timeout(OVERLAP, polls.next()).await
+    {
+        received.push(other);
+    }
+    received
 }

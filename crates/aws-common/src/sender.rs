@@ -192,7 +192,7 @@ impl Shared {
             entries.push(request_entry(index, &entry.message)?);
         }
         let request = self.client.send_message_batch().queue_url(&*self.queue_url).set_entries(Some(entries));
-        let result = request.send().await.map_err(|error| self.describe().failed(error));
+        let result = request.send().await.map_err(|error| self.describe().failed(&error));
         self.metrics.called("SendMessageBatch", result.as_ref().map(|_| ()));
         result
     }

@@ -61,7 +61,7 @@ impl Queue {
         let result = request.attribute_names(attribute.clone()).send().await;
         let target = if operation == "start" { &self.described } else { &self.name };
         let call = Call { operation, permission: "sqs:GetQueueAttributes", target, sends: false };
-        let result = result.map_err(|error| call.failed(error));
+        let result = result.map_err(|error| call.failed(&error));
         self.metrics.called("GetQueueAttributes", result.as_ref().map(|_| ()));
         let size = result?.attributes().and_then(|attributes| attributes.get(&attribute)?.parse().ok());
         Ok(size.unwrap_or(DEFAULT_MESSAGE_BYTES))
@@ -101,7 +101,7 @@ impl Queue {
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
         let call = Call { operation: "start", permission, target: &self.described, sends: false };
-        let result = result.map(|_| ()).map_err(|error| call.failed(error));
+        let result = result.map(|_| ()).map_err(|error| call.failed(&error));
         let result = match result {
             Err(error) if matches!(error.kind(), ErrorKind::Denied | ErrorKind::Config) => Err(error),
             _ => Ok(()),

@@ -74,7 +74,7 @@ impl ReplyQueue {
             target: &target,
             sends: false,
         };
-        let result = request.send().await.map_err(|error| call.failed(error));
+        let result = request.send().await.map_err(|error| call.failed(&error));
         metrics.called("CreateQueue", result.as_ref().map(|_| ()));
         let output = result?;
         let url = output.queue_url().ok_or_else(|| {
@@ -99,7 +99,7 @@ impl ReplyQueue {
         let Some(Owned { client, metrics }) = &self.owned else { return };
         while shutdown.run_until_cancelled(tokio::time::sleep(jittered(REFRESH))).await.is_some() {
             let request = client.tag_queue().queue_url(self.queue.url()).tags(ALIVE_UNTIL_TAG, alive_until());
-            let result = request.send().await.map_err(|error| self.call("sqs:TagQueue").failed(error));
+            let result = request.send().await.map_err(|error| self.call("sqs:TagQueue").failed(&error));
             metrics.called("TagQueue", result.as_ref().map(|_| ()));
             if let Err(error) = result {
                 tracing::warn!(error = %error, error.type = error.kind().as_str(), "the reply queue's tag was not refreshed");
@@ -111,7 +111,7 @@ impl ReplyQueue {
     pub(crate) async fn delete(&self) {
         let Some(Owned { client, metrics }) = &self.owned else { return };
         let request = client.delete_queue().queue_url(self.queue.url());
-        let result = request.send().await.map_err(|error| self.call("sqs:DeleteQueue").failed(error));
+        let result = request.send().await.map_err(|error| self.call("sqs:DeleteQueue").failed(&error));
         metrics.called("DeleteQueue", result.as_ref().map(|_| ()));
         match result {
             Ok(_) => tracing::info!(messaging.destination.name = self.queue.name(), "reply queue deleted"),

@@ -2,16 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use aws_sdk_sqs::{
-    Client,
-    types::{Message, MessageSystemAttributeName},
-};
+use aws_sdk_sqs::{Client, types::MessageSystemAttributeName};
 use futures_util::future::BoxFuture;
-use proxy_core::error::BackendError;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::{PollHealth, PollerSettings};
+use super::{PollHealth, Polled, PollerSettings};
 use crate::{error::Call, metrics::Metrics};
 
 /// How long the last receive waits that looks for what is left.
@@ -28,15 +24,13 @@ pub(super) struct Receiver {
     pub(super) health: Arc<PollHealth>,
 }
 
-type Receive<'poller> = BoxFuture<'poller, Result<Vec<Message>, BackendError>>;
-
 impl Receiver {
     /// Receives once, after `delay`; a shutdown in the delay ends it, one in the receive does not.
     pub(super) fn receive<'poller>(
         &'poller self,
         delay: Duration,
         shutdown: &'poller CancellationToken,
-    ) -> Receive<'poller> {
+    ) -> BoxFuture<'poller, Polled> {
         Box::pin(async move {
             if !delay.is_zero() && shutdown.run_until_cancelled(sleep(delay)).await.is_none() {
                 return Ok(Vec::new());
@@ -52,11 +46,11 @@ impl Receiver {
     }
 
     /// Receives once more what is there.
-    pub(super) fn sweep(&self) -> Receive<'_> {
+    pub(super) fn sweep(&self) -> BoxFuture<'_, Polled> {
         Box::pin(self.call(SWEEP.min(self.settings.wait_time)))
     }
 
-    async fn call(&self, wait_time: Duration) -> Result<Vec<Message>, BackendError> {
+    async fn call(&self, wait_time: Duration) -> Polled {
         let PollerSettings { queue_url, name, max_messages, visibility_timeout, .. } = &self.settings;
         let request = self
             .client
@@ -70,7 +64,7 @@ impl Receiver {
             .message_attribute_names("All");
         let call =
             Call { operation: "receive", permission: "sqs:ReceiveMessage", target: name, sends: false };
-        let result = request.send().await.map_err(|error| call.failed(error));
+        let result = request.send().await.map_err(|error| call.failed(&error));
         self.metrics.called("ReceiveMessage", result.as_ref().map(|_| ()));
         match result {
             Ok(output) => {

@@ -97,7 +97,7 @@ impl Waker {
             .queue_url(&*self.queue_url)
             .message_body(r#"{"jsonrpc":"2.0","method":"notifications/proxy/wake"}"#)
             .message_attributes(name::PROXY_CONTEXT, attribute);
-        let result = request.send().await.map_err(|error| call.failed(error));
+        let result = request.send().await.map_err(|error| call.failed(&error));
         self.metrics.called("SendMessage", result.as_ref().map(|_| ()));
         result.map(|_| ())
     }

@@ -60,7 +60,7 @@ async fn an_endpoint_that_cannot_be_reached_is_unavailable() {
     let result = client.list_queues().send().await;
     let call =
         aws_common::Call { operation: "start", permission: "sqs:ListQueues", target: "SQS", sends: true };
-    let error = call.failed(result.unwrap_err());
+    let error = call.failed(&result.unwrap_err());
     assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Unavailable, true), "{error}");
 }
 
