@@ -102,10 +102,10 @@ impl<'a> Source<'a> {
         problems
     }
 
-    /// Whether the whole file is tests that a module beside it declares.
+    /// Whether the whole file is tests. A bench under `tests/` is none: what it measures takes real time.
     fn is_tests(&self) -> bool {
-        self.path.file_name().is_some_and(|name| name == "tests.rs")
-            || self.path.components().any(|component| component.as_os_str() == "tests")
+        let in_folder = |name: &str| self.path.components().any(|component| component.as_os_str() == name);
+        self.path.file_name().is_some_and(|name| name == "tests.rs") || in_folder("tests") && !in_folder("bench")
     }
 
     /// The index of the first line that is test code.

@@ -56,6 +56,7 @@ fn tests_do_not_sleep_without_a_reason() {
     accepted("tests/it/a.rs", &format!("{wait} // allowed: the peer's own pause"));
     accepted("tests/it/a.rs", &format!("// allowed: the peer's own pause\n{wait}"));
     accepted("tests/it/a.rs", &format!("#[tokio::test(start_paused = true)]\nasync fn a() {{\n{wait}\n}}"));
+    accepted("tests/bench/a.rs", wait);
     accepted("tests/it/a.rs", concat!("// no sl", "eep() here"));
 }
 
