@@ -65,6 +65,8 @@ async fn only_what_the_far_end_needs_travels() -> Result<()> {
 async fn what_is_refused_never_reaches_the_queue() -> Result<()> {
     let world = world::World::start().await?;
     let session = Session::open(&world.proxy.url(), "2025-11-25").await?;
+    // Once this is answered, the handshake's own messages are out.
+    session.answer(json!(0), "echo", json!({"text": "x"})).await?;
     let before = world.emulator.calls();
     let stranger = call(json!(1), "echo", json!({"text": "x"}));
     let response = session.post().header("mcp-session-id", "another").json(&stranger).send().await?;

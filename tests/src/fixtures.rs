@@ -72,11 +72,12 @@ pub async fn typescript_client(scenario: &str, url: &str, more: &[&str]) -> Resu
     report("the TypeScript SDK", &mut command).await
 }
 
-/// Runs the official conformance suite with these arguments. Returns whether it was satisfied, and what it said.
-pub async fn conformance(folder: &str, arguments: &[&str]) -> Result<(bool, String)> {
-    let suite = installed(folder).join("node_modules");
-    let mut command = Command::new(suite.join("node/bin/node"));
-    command.arg(suite.join("@modelcontextprotocol/conformance/dist/index.js")).args(arguments);
+/// Runs a release of the official conformance suite with these arguments. Returns whether it was satisfied, and what it said.
+pub async fn conformance(release: &str, arguments: &[&str]) -> Result<(bool, String)> {
+    // Both run on the Node that the newer one brings: the machine's own may be too old.
+    let mut command = Command::new(installed("conformance/node_modules/.bin/node"));
+    let suite = installed(release).join("node_modules/@modelcontextprotocol/conformance/dist/index.js");
+    command.arg(suite).args(arguments);
     let (status, said) = Process::start("the conformance suite", &mut command)?.finish().await?;
     Ok((status.success(), said))
 }
