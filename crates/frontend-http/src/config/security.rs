@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeSet,
     fs,
+    net::Ipv6Addr,
     path::{Path, PathBuf},
 };
 
@@ -225,36 +226,59 @@ fn secret_problem(key: &str, token: &Secret) -> Option<Problem> {
 }
 
 fn origin_problem((index, origin): (usize, &String)) -> Option<Problem> {
-    let host = origin.split_once("://").filter(|(scheme, _)| {
-        scheme.starts_with(|first: char| first.is_ascii_lowercase())
-            && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'))
-    });
-    let plain =
-        |host: &str| !host.is_empty() && !host.contains(['/', '?', '#', '@', '*', ' ']) && host.is_ascii();
-    if host.is_some_and(|(_, host)| plain(host)) {
-        return None;
+    let key = format!("cors_origins.{index}");
+    let instead = "write scheme, host and port as browsers do, without a path: \"https://app.example.com\"";
+    if origin == "*" {
+        let what = "is \"*\", which would let every web page in the world use the proxy of whoever visits it";
+        return Some(Problem::new(key, what, instead));
     }
-    let what = if origin == "*" {
-        "is \"*\", which would let every web page in the world use the proxy of whoever visits it".to_owned()
-    } else {
-        format!("is {origin:?}, which is no origin")
+    let parts = origin.split_once("://").filter(|(scheme, authority)| {
+        scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+            && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'))
+            && is_host_with_port(authority)
+    });
+    let Some((scheme, authority)) = parts else {
+        return Some(Problem::new(key, format!("is {origin:?}, which is no origin"), instead));
     };
-    Some(Problem::new(
-        format!("cors_origins.{index}"),
-        what,
-        "write scheme, host and port as browsers do, without a path: \"https://app.example.com\"",
-    ))
+    // Browsers send origins in lower case and without the scheme's own port, and they are compared byte for byte.
+    let (scheme, authority) = (scheme.to_ascii_lowercase(), authority.to_ascii_lowercase());
+    let authority = match scheme.as_str() {
+        "http" => authority.strip_suffix(":80").unwrap_or(&authority),
+        "https" => authority.strip_suffix(":443").unwrap_or(&authority),
+        _ => &authority,
+    };
+    let sent = format!("{scheme}://{authority}");
+    (sent != *origin).then(|| {
+        Problem::new(key, format!("is {origin:?}, which no browser sends"), format!("write {sent:?}"))
+    })
 }
 
 fn host_problem((index, host): (usize, &String)) -> Option<Problem> {
-    let bad = host.is_empty() || !host.is_ascii() || host.contains(['/', '?', '#', '@', '*', ' ']);
-    bad.then(|| {
+    let is_host = host.parse::<Ipv6Addr>().is_ok() || is_host_with_port(host);
+    (!is_host).then(|| {
         Problem::new(
             format!("allowed_hosts.{index}"),
             format!("is {host:?}, which is no host name"),
             "write a name as it stands in URLs, with or without a port: \"mcp.example.com\"",
         )
     })
+}
+
+/// A name or address, with or without a port, as in URLs.
+fn is_host_with_port(text: &str) -> bool {
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if !text.ends_with(']') => (host, Some(port)),
+        _ => (text, None),
+    };
+    let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok();
+    let is_host = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
+        None => {
+            !host.is_empty()
+                && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+        }
+    };
+    is_host && port.is_none_or(is_port)
 }
 
 #[cfg(test)]

@@ -33,7 +33,7 @@ async fn the_probes_are_open_and_say_ok_or_not() {
 #[tokio::test]
 async fn readiness_is_red_while_the_backend_cannot_be_reached() {
     let harness = Harness::start(|_| {}).await;
-    harness.far.become_unreachable();
+    harness.far.backend.set_ready(false);
     let ready = get(&harness, "/readyz", &[]).await;
     assert_eq!((ready.status.as_u16(), ready.text().await.as_str()), (503, "not ready\n"));
     assert_eq!(get(&harness, "/livez", &[]).await.status, 200);
@@ -51,7 +51,7 @@ async fn health_gives_its_details_to_who_passes_the_guards() {
         full,
         json!({
             "status": "ok",
-            "backend_transport": "scripted",
+            "backend_transport": "memory",
             "active_sessions": 1,
             "version": env!("CARGO_PKG_VERSION"),
         })

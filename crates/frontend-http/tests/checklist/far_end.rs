@@ -1,53 +1,35 @@
-//! A backend whose far end is the test: what the proxy sends can be taken, and anything can be sent back.
+//! The far end in the test's hands: what the proxy sends can be taken, and anything can be sent back.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
-};
+use std::sync::Arc;
 
-use async_trait::async_trait;
 use proxy_core::{
     Router,
-    backend::{Backend, Disposition, Event, Inbound, Inbox as _, Limits, Outbound, Remote, Sent, Settlement},
-    error::{BackendError, ErrorKind},
+    backend::{Disposition, Event, Inbound, Inbox as _, Outbound, Settlement},
     id::RouteKey,
     message::Message,
 };
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
+use testkit::memory::{self, MemoryBackend};
 
 use crate::http::within;
 
-/// The proxy's side.
-#[derive(Debug)]
-pub(crate) struct ScriptedBackend {
-    sent: mpsc::Sender<Outbound>,
-    reachable: Arc<AtomicBool>,
-}
-
-/// The test's side.
 pub(crate) struct FarEnd {
-    sent: mpsc::Receiver<Outbound>,
+    /// Where failures are scripted.
+    pub(crate) backend: Arc<MemoryBackend>,
+    inner: memory::FarEnd,
     router: Arc<Router>,
-    reachable: Arc<AtomicBool>,
 }
 
 impl FarEnd {
-    pub(crate) fn new(router: Arc<Router>) -> (Self, ScriptedBackend) {
-        let (sender, sent) = mpsc::channel(1024);
-        let reachable = Arc::new(AtomicBool::new(true));
-        let backend = ScriptedBackend { sent: sender, reachable: Arc::clone(&reachable) };
-        (Self { sent, router, reachable }, backend)
-    }
-
-    pub(crate) fn become_unreachable(&self) {
-        self.reachable.store(false, Ordering::SeqCst);
+    pub(crate) fn new(router: Arc<Router>) -> Self {
+        let inbox = Arc::clone(&router);
+        let (backend, inner) = MemoryBackend::pair(inbox);
+        Self { backend, inner, router }
     }
 
     /// The next message that the proxy sent.
     pub(crate) async fn next(&mut self) -> Outbound {
-        within(self.sent.recv()).await.unwrap()
+        within(self.inner.receive()).await.unwrap()
     }
 
     /// The next message, which has this method.
@@ -59,7 +41,7 @@ impl FarEnd {
 
     /// Whether the proxy has sent nothing that was not taken yet.
     pub(crate) fn has_nothing(&mut self) -> bool {
-        self.sent.try_recv().is_err()
+        self.inner.try_receive().is_none()
     }
 
     pub(crate) fn answer(&self, request: &Outbound, result: &Value) {
@@ -106,14 +88,9 @@ impl FarEnd {
     }
 
     fn say(&self, route: &RouteKey, related: Option<&Outbound>, message: &Value) -> Disposition {
-        let inbound = Inbound {
-            route: Some(route.clone()),
-            peer: None,
-            related: related.and_then(|request| request.about.clone()),
-            sequence: None,
-            message_id: None,
-            event: Event::Message(Message::parse(message.to_string()).unwrap()),
-        };
+        let event = Event::Message(Message::parse(message.to_string()).unwrap());
+        let related = related.and_then(|request| request.about.clone());
+        let inbound = Inbound { related, ..memory::inbound(Some(route.clone()), event) };
         match self.router.deliver(inbound) {
             Settlement::Now(disposition) => disposition,
             Settlement::Later(_) => panic!("without a store everything is settled at once"),
@@ -124,38 +101,4 @@ impl FarEnd {
 /// What was sent, as JSON.
 pub(crate) fn json_of(outbound: &Outbound) -> Value {
     serde_json::from_str(outbound.message.as_str()).unwrap()
-}
-
-#[async_trait]
-impl Backend for ScriptedBackend {
-    fn name(&self) -> &'static str {
-        "scripted"
-    }
-
-    fn limits(&self) -> Limits {
-        Limits { message_bytes: 1 << 20 }
-    }
-
-    async fn check(&self) -> Result<(), BackendError> {
-        if self.reachable.load(Ordering::SeqCst) {
-            Ok(())
-        } else {
-            Err(BackendError::new(ErrorKind::Unavailable, "check", "the transport cannot be reached"))
-        }
-    }
-
-    async fn send(&self, outbound: Outbound) -> Result<Sent, BackendError> {
-        let gone = |_| BackendError::new(ErrorKind::Unavailable, "send", "the test is over");
-        self.sent.send(outbound).await.map_err(gone)?;
-        Ok(Sent::default())
-    }
-
-    async fn run(&self, shutdown: CancellationToken) -> Result<(), BackendError> {
-        shutdown.cancelled().await;
-        Ok(())
-    }
-
-    async fn close(&self, _remote: &Remote) -> Result<(), BackendError> {
-        Ok(())
-    }
 }

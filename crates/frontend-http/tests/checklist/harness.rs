@@ -78,8 +78,9 @@ impl Harness {
         let mut registry = Registry::default();
         let sse_after = session.sse_after;
         let router = Router::new(InstanceId::random(), session, max_memory, &mut registry);
-        let (far, backend) = FarEnd::new(Arc::clone(&router));
-        let proxy = Proxy::new(router, Arc::new(backend));
+        let far = FarEnd::new(Arc::clone(&router));
+        let backend = Arc::clone(&far.backend);
+        let proxy = Proxy::new(router, backend);
         let metrics = HttpMetrics::register(&mut registry);
         let app = App::new(Arc::clone(&proxy), &server, &security)
             .unwrap()

@@ -33,6 +33,22 @@ async fn item_31_a_request_whose_client_left_before_any_answer_still_reaches_the
 }
 
 #[tokio::test]
+async fn item_31_a_disconnect_while_the_send_is_pending_loses_no_answer() {
+    let mut harness = Harness::start(Setup::streaming).await;
+    let client = harness.open("2025-11-25").await;
+    harness.far.backend.hold_sends();
+    let mut events = client.post(&call(1)).await.events();
+    harness.far.backend.wait_for_held_sends(1).await;
+    let priming = events.event().await.unwrap().id.unwrap();
+    drop(events);
+    harness.far.backend.release_sends();
+    let request = harness.far.expect("tools/call").await;
+    harness.far.answer(&request, &text("late"));
+    let mut resumed = client.resume(&priming).await.events();
+    assert_eq!(resumed.message().await.unwrap().1["result"], text("late"));
+}
+
+#[tokio::test]
 async fn item_32_a_resume_replays_what_came_later_on_that_stream_and_goes_on() {
     let mut harness = Harness::start(Setup::streaming).await;
     let client = harness.open("2025-06-18").await;

@@ -22,8 +22,8 @@ use crate::{
 fn proxy() -> Arc<Proxy> {
     let router =
         Router::new(InstanceId::random(), SessionConfig::default(), 1 << 20, &mut Registry::default());
-    let (_, backend) = FarEnd::new(Arc::clone(&router));
-    Proxy::new(router, Arc::new(backend))
+    let backend = FarEnd::new(Arc::clone(&router)).backend;
+    Proxy::new(router, backend)
 }
 
 #[tokio::test]

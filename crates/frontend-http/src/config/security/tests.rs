@@ -95,3 +95,48 @@ fn every_problem_is_reported_at_once() {
         ]
     );
 }
+
+#[test]
+fn origins_are_as_browsers_send_them() {
+    for (origin, instead) in [
+        ("http://localhost:3000", None),
+        ("https://app.example.com", None),
+        ("http://[::1]:8080", None),
+        ("vscode-webview://abc123", None),
+        ("https://App.Example.com", Some("\"https://app.example.com\"")),
+        ("https://app.example.com:443", Some("\"https://app.example.com\"")),
+        ("http://a.example:80", Some("\"http://a.example\"")),
+        ("https://app.example.com/", Some("without a path")),
+        ("app.example.com", Some("without a path")),
+        ("null", Some("without a path")),
+        ("https://*.example.com", Some("without a path")),
+        ("https://app.example.com:x", Some("without a path")),
+    ] {
+        let config = SecurityConfig { cors_origins: vec![origin.to_owned()], ..SecurityConfig::default() };
+        let problems = config.validate(&ServerConfig::default());
+        assert_eq!(problems.len(), usize::from(instead.is_some()), "{origin}: {problems:?}");
+        assert!(problems.iter().all(|problem| problem.instead.contains(instead.unwrap())), "{problems:?}");
+    }
+}
+
+#[test]
+fn hosts_are_names_or_addresses_with_or_without_a_port() {
+    for (host, is_host) in [
+        ("mcp.example.com", true),
+        ("MCP.example.com.", true),
+        ("mcp_1:8443", true),
+        ("10.0.0.1", true),
+        ("::1", true),
+        ("[::1]:80", true),
+        ("", false),
+        ("*.example.com", false),
+        ("mcp.example.com:", false),
+        ("mcp.example.com:99999", false),
+        ("mcp.example.com:+1", false),
+        ("[mcp]", false),
+        ("mcp.example.com/x", false),
+    ] {
+        let config = SecurityConfig { allowed_hosts: vec![host.to_owned()], ..SecurityConfig::default() };
+        assert_eq!(config.validate(&ServerConfig::default()).is_empty(), is_host, "{host}");
+    }
+}
