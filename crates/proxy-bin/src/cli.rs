@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::{fmt, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
@@ -9,7 +9,7 @@ use crate::config::{CONFIG_VARIABLE, Inputs};
 const AFTER_HELP: &str = "\
 Examples:
   proxy-bin serve --config proxy.toml
-  proxy-bin serve --set backend.sqs.read_queue_url=https://sqs.eu-central-1.amazonaws.com/123456789012/requests
+  proxy-bin serve --set backend.sqs.read_queue_url=$QUEUE_URL
   proxy-bin config check --config proxy.toml
 
 Logs go to standard error; RUST_LOG sets their level (RUST_LOG=debug, say).
@@ -19,9 +19,10 @@ const AFTER_SERVE_HELP: &str = "\
 Examples:
   proxy-bin serve --config proxy.toml
   proxy-bin serve --config proxy.toml --port 9090 --set session.sse_after=1s
-  MCP_PROXY_BACKEND__SQS__READ_QUEUE_URL=https://sqs.eu-central-1.amazonaws.com/123456789012/requests proxy-bin serve
+  MCP_PROXY_BACKEND__SQS__READ_QUEUE_URL=$QUEUE_URL proxy-bin serve
 
-Settings: defaults < file < variables (MCP_PROXY_SERVER__PORT=9090) < flags. `proxy-bin config show` prints all of them.
+Settings: defaults < file < variables (MCP_PROXY_SERVER__PORT=9090) < flags.
+`proxy-bin config show` prints all of them.
 SIGTERM or Ctrl-C lets requests in flight finish; a second one ends the process at once.";
 
 const AFTER_CHECK_HELP: &str = "\
@@ -83,8 +84,9 @@ pub struct ShowFormat {
     pub json: bool,
 }
 
-/// The layers of settings that the command line names. A flag wins over variables, and those over the file.
-#[derive(Debug, Default, Args)]
+/// The layers of settings that the command line names. A flag wins over variables, and those over the file. `Debug` shows
+/// the file alone, since flags may hold secrets.
+#[derive(Default, Args)]
 #[non_exhaustive]
 pub struct Settings {
     /// Read settings from this TOML file
@@ -150,6 +152,12 @@ impl Settings {
             flags: set.chain(own).collect(),
             repeated_flags: origins.into_iter().collect(),
         }
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Settings").field("config", &self.config).finish_non_exhaustive()
     }
 }
 

@@ -40,9 +40,10 @@ pub async fn run(
     };
     match done {
         Ok(code) => ExitCode::from(code),
+        // Whoever reads our output, `head` say, has seen enough.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            // Nothing is left to do if standard error is gone too.
-            drop(writeln!(io::stderr(), "error: {error:#}"));
+            telemetry::report(&error);
             ExitCode::from(FAILED)
         }
     }
@@ -134,6 +135,10 @@ fn as_toml(loaded: &Loaded) -> String {
         lines.push(setting.to_string());
     }
     lines.join("\n")
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 fn warn(warnings: &[String]) -> io::Result<()> {

@@ -1,6 +1,6 @@
 //! Logs: on standard error, for humans on a terminal and as JSON elsewhere, levels by `RUST_LOG`.
 
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 
 use anyhow::Context;
 use tracing_subscriber::{
@@ -24,4 +24,14 @@ pub(crate) fn start() -> anyhow::Result<()> {
         .with(layer.with_filter(filter))
         .try_init()
         .context("logging was started twice")
+}
+
+/// Says why the process fails: in the log, or in a plain line where a human reads along or there is no log.
+pub(crate) fn report(error: &anyhow::Error) {
+    if tracing::enabled!(tracing::Level::ERROR) && !io::stderr().is_terminal() {
+        tracing::error!(error = format!("{error:#}"), "failed");
+    } else {
+        // Nothing is left to do if standard error is gone too.
+        drop(writeln!(io::stderr(), "error: {error:#}"));
+    }
 }

@@ -138,6 +138,12 @@ fn serve_refuses_what_it_cannot_do() {
 }
 
 #[test]
+fn without_its_file_nothing_else_is_wrong() {
+    let output = proxy_bin(&["config", "check", "--config", "/nowhere/proxy.toml"], &[]);
+    assert!(stderr(&output).ends_with("\n1 problem in the configuration\n"), "{}", stderr(&output));
+}
+
+#[test]
 fn help_has_examples() {
     for arguments in
         [&["--help"][..], &["serve", "--help"], &["config", "check", "--help"], &["config", "show", "--help"]]
@@ -155,5 +161,8 @@ fn a_service_that_is_not_there_is_a_failure_in_one_sentence() {
         &[("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test"), ("AWS_REGION", "us-east-1")],
     );
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
-    assert!(stderr(&output).lines().any(|line| line.starts_with("error: ")), "{}", stderr(&output));
+    let text = stderr(&output);
+    let last: serde_json::Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+    assert_eq!(last["message"], "failed");
+    assert!(last["error"].as_str().unwrap().contains("http://127.0.0.1:9/1/requests"), "{text}");
 }

@@ -18,7 +18,6 @@ use super::{Config, Finding, PREFIX, not_in_this_build, show, text::Text};
 const ALIKE: f64 = 0.7;
 
 /// What was read, and what was wrong with it.
-#[derive(Debug)]
 pub(super) struct Extracted {
     /// The settings that could be read, defaults for the rest.
     pub(super) config: Config,

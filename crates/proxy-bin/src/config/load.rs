@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    fmt,
     path::{Path, PathBuf},
 };
 
@@ -20,8 +21,8 @@ use super::{
     within,
 };
 
-/// What the configuration is read from.
-#[derive(Debug, Clone, Default)]
+/// What the configuration is read from. `Debug` shows no value, since any may be a secret.
+#[derive(Clone, Default)]
 pub struct Inputs {
     /// The TOML file, if one is named.
     pub file: Option<PathBuf>,
@@ -31,6 +32,17 @@ pub struct Inputs {
     pub flags: Vec<(String, String, String)>,
     /// Flags that were given several times: how each was written, its key, its texts.
     pub repeated_flags: Vec<(String, String, Vec<String>)>,
+}
+
+impl fmt::Debug for Inputs {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let flags: Vec<_> = self.flags.iter().map(|(flag, ..)| flag).collect();
+        formatter
+            .debug_struct("Inputs")
+            .field("file", &self.file)
+            .field("flags", &flags)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A configuration without problems.
@@ -61,15 +73,20 @@ pub struct Refused {
 pub fn load(inputs: &Inputs) -> Result<Loaded, Box<Refused>> {
     let mut problems = Vec::new();
     let sources = sources(inputs, &mut problems);
+    let is_unread = !problems.is_empty();
     let mut warnings = Vec::new();
     let (figment, texts) = merge(sources, &mut problems, &mut warnings);
     let Extracted { mut config, problems: unread, warnings: ignored, values } = extract(&figment, texts);
     problems.extend(unread);
     warnings.extend(ignored);
 
-    let mut found =
-        within("security", config.security.read_token_files(&token_folder(inputs, &figment, &values)));
-    found.extend(config.validate());
+    let mut found = Vec::new();
+    // What is missing may stand in a file that could not be read.
+    if !is_unread {
+        let folder = token_folder(inputs, &figment, &values);
+        found.extend(within("security", config.security.read_token_files(&folder)));
+        found.extend(config.validate());
+    }
     for problem in found {
         // What could not be read is not missing, empty or wrong in another way too.
         if problems.iter().all(|known| !is_about_the_same(&known.problem, &problem)) {

@@ -39,7 +39,7 @@ const WITHOUT_EFFECT_IN_BACKENDS: [(&str, &str); 2] = [
 ];
 
 /// What a source says under the names of this program, with what there is to say about it.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Renamed {
     /// The settings.
     pub(super) values: Dict,

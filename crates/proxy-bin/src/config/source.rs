@@ -17,7 +17,6 @@ pub const PREFIX: &str = "MCP_PROXY_";
 pub const CONFIG_VARIABLE: &str = "MCP_PROXY_CONFIG";
 
 /// One layer of settings.
-#[derive(Debug)]
 pub(super) struct Source {
     /// How users know it: a file's path, a variable's name, a flag.
     pub(super) name: String,

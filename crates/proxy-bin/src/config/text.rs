@@ -6,13 +6,11 @@
 use figment::value::{Dict, Value};
 
 /// A text with the readings that have not been tried yet.
-#[derive(Debug, Clone)]
 pub(super) struct Text {
     readings: Vec<Reading>,
 }
 
 /// One way to read a text.
-#[derive(Debug, Clone)]
 struct Reading {
     value: Value,
     /// Whether an error about this reading is worth telling: it is what the writer probably meant.

@@ -9,7 +9,11 @@ use serde::{Deserializer, Serializer, de};
 /// What to write where a duration is wanted, for problems.
 const EXAMPLE: &str = "a duration such as \"300s\", \"1h\" or \"250ms\", or a number of seconds";
 
-/// Reads a duration from text: a number with a unit as the `humantime` crate has them, or a bare number of seconds.
+/// The longest duration there is, ten years: added to the present it is still a time.
+const LONGEST: Duration = Duration::from_hours(10 * 365 * 24);
+
+/// Reads a duration from text: a number with a unit as the `humantime` crate has them, or a bare number of seconds; at most
+/// ten years.
 ///
 /// # Errors
 ///
@@ -19,7 +23,10 @@ pub fn parse(text: &str) -> Result<Duration, String> {
     if let Ok(seconds) = text.parse::<f64>() {
         return from_seconds(seconds);
     }
-    humantime::parse_duration(text).map_err(|_| format!("{text:?} is not {EXAMPLE}"))
+    humantime::parse_duration(text)
+        .ok()
+        .filter(|duration| *duration <= LONGEST)
+        .ok_or_else(|| format!("{text:?} is not {EXAMPLE}"))
 }
 
 /// Writes a duration as [`parse`] reads it, in the largest units that fit.
@@ -79,7 +86,10 @@ pub mod option {
 }
 
 fn from_seconds(seconds: f64) -> Result<Duration, String> {
-    Duration::try_from_secs_f64(seconds).map_err(|_| format!("{seconds} is not {EXAMPLE}"))
+    Duration::try_from_secs_f64(seconds)
+        .ok()
+        .filter(|duration| *duration <= LONGEST)
+        .ok_or_else(|| format!("{seconds} is not {EXAMPLE}"))
 }
 
 struct DurationVisitor;
@@ -92,13 +102,16 @@ impl de::Visitor<'_> for DurationVisitor {
     }
 
     fn visit_u64<E: de::Error>(self, seconds: u64) -> Result<Duration, E> {
-        Ok(Duration::from_secs(seconds))
+        Some(Duration::from_secs(seconds))
+            .filter(|duration| *duration <= LONGEST)
+            .ok_or_else(|| E::custom(format!("{seconds} is not {EXAMPLE}")))
     }
 
     fn visit_i64<E: de::Error>(self, seconds: i64) -> Result<Duration, E> {
-        u64::try_from(seconds)
-            .map(Duration::from_secs)
-            .map_err(|_| E::custom(format!("{seconds} is not {EXAMPLE}")))
+        match u64::try_from(seconds) {
+            Ok(seconds) => self.visit_u64(seconds),
+            Err(_) => Err(E::custom(format!("{seconds} is not {EXAMPLE}"))),
+        }
     }
 
     fn visit_f64<E: de::Error>(self, seconds: f64) -> Result<Duration, E> {
@@ -146,6 +159,8 @@ mod tests {
             r#"{"wait": "-1"}"#,
             r#"{"wait": "nan"}"#,
             r#"{"wait": 1e300}"#,
+            r#"{"wait": 18446744073709551615}"#,
+            r#"{"wait": "3651days"}"#,
             r#"{"wait": true}"#,
             r#"{"wait": 1, "longest": "ever"}"#,
         ] {
