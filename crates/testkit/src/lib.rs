@@ -3,6 +3,7 @@
 pub mod contract;
 mod counted;
 pub mod emulator;
+pub mod load;
 pub mod memory;
 pub mod relay;
 pub mod server;
