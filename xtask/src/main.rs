@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod bench;
 mod demo;
 mod invocation;
 mod setup;
@@ -21,6 +22,15 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Task {
+    /// Measure speed and memory, and write target/bench.json
+    Bench {
+        /// A short run, to compare two builds by
+        #[arg(long)]
+        quick: bool,
+        /// Only some of: http, memory, sqs, program
+        #[arg(long, value_delimiter = ',')]
+        only: Vec<String>,
+    },
     /// Start an emulator, a real asyncmcp server and the proxy, and make a call through them
     Demo {
         /// Where the proxy listens on 127.0.0.1
@@ -44,6 +54,7 @@ enum Task {
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().task {
+        Task::Bench { quick, only } => bench::run(quick, &only),
         Task::Demo { port, once } => demo::run(port, once),
         Task::Setup => setup::run(),
         Task::Test { full } => test::run(full),
