@@ -1,5 +1,6 @@
 //! Test parts of the proxy: what tests, benches and the demo put in the place of the outside world.
 
+pub mod chaos;
 pub mod contract;
 mod counted;
 pub mod emulator;

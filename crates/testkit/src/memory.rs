@@ -18,7 +18,7 @@ use proxy_core::{
     message::{Message, MessageError},
 };
 use tokio::sync::{mpsc, watch};
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::return_queue::ReturnQueue;
 use crate::{
@@ -65,6 +65,8 @@ pub struct FarEnd {
 #[derive(Debug, Clone)]
 pub struct ReturnPath {
     inbox: Arc<dyn Inbox>,
+    /// Settlements that nobody waits for.
+    later: TaskTracker,
 }
 
 impl MemoryBackend {
@@ -82,7 +84,10 @@ impl MemoryBackend {
             inbox: Arc::clone(&inbox),
             returns: Arc::clone(&returns),
         };
-        (Arc::new(backend), FarEnd { received, return_path: ReturnPath { inbox }, returns })
+        (
+            Arc::new(backend),
+            FarEnd { received, return_path: ReturnPath { inbox, later: TaskTracker::new() }, returns },
+        )
     }
 
     /// Lets the next send fail with this error, its message lost. Several calls fail as many sends.
@@ -238,6 +243,16 @@ impl ReturnPath {
         match self.inbox.deliver(inbound) {
             Settlement::Now(disposition) => disposition,
             Settlement::Later(disposition) => disposition.await,
+        }
+    }
+
+    /// Hands anything to the inbox without waiting to learn what becomes of it.
+    pub fn post(&self, inbound: Inbound) {
+        if let Settlement::Later(disposition) = self.inbox.deliver(inbound) {
+            self.later.spawn(async move {
+                let disposition = disposition.await;
+                tracing::trace!(disposition = disposition.as_str(), "settled");
+            });
         }
     }
 

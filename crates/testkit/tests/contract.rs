@@ -1,4 +1,5 @@
 //! The memory backend keeps the contract, so that it is no easier than the real ones.
+#![expect(clippy::expect_used, reason = "tests")]
 
 use std::sync::Arc;
 

@@ -1,8 +1,8 @@
 //! What the server sends in the course of one request.
 
-use proxy_core::id::RouteKey;
+use proxy_core::{backend::Event, id::RouteKey, message::Message};
 
-use crate::memory::ReturnPath;
+use crate::memory::{ReturnPath, inbound};
 
 /// The way back of one request.
 #[derive(Debug)]
@@ -19,43 +19,41 @@ impl Answers {
     }
 
     /// Answers with this result, a JSON text.
-    pub(super) async fn result(&self, result: &str) {
-        self.send(format!(r#"{{"jsonrpc":"2.0","id":{},"result":{result}}}"#, self.id)).await;
+    pub(super) fn result(&self, result: &str) {
+        self.send(format!(r#"{{"jsonrpc":"2.0","id":{},"result":{result}}}"#, self.id));
     }
 
     /// Answers with the result of a tool: one text, given as a JSON text.
-    pub(super) async fn text(&self, json: &str) {
+    pub(super) fn text(&self, json: &str) {
         self.send(format!(
             r#"{{"jsonrpc":"2.0","id":{},"result":{{"content":[{{"type":"text","text":{json}}}]}}}}"#,
             self.id
-        ))
-        .await;
+        ));
     }
 
     /// Answers with an error.
-    pub(super) async fn error(&self, code: i64, message: &str) {
+    pub(super) fn error(&self, code: i64, message: &str) {
         self.send(format!(
             r#"{{"jsonrpc":"2.0","id":{},"error":{{"code":{code},"message":"{message}"}}}}"#,
             self.id
-        ))
-        .await;
+        ));
     }
 
     /// Sends a notification; `params` is a JSON text.
-    pub(super) async fn notify(&self, method: &str, params: &str) {
-        self.send(format!(r#"{{"jsonrpc":"2.0","method":"{method}","params":{params}}}"#)).await;
+    pub(super) fn notify(&self, method: &str, params: &str) {
+        self.send(format!(r#"{{"jsonrpc":"2.0","method":"{method}","params":{params}}}"#));
     }
 
     /// Sends a request to the client; `method` and `params` are JSON texts.
-    pub(super) async fn ask(&self, id: u64, method: &str, params: &str) {
-        self.send(format!(r#"{{"jsonrpc":"2.0","id":{id},"method":{method},"params":{params}}}"#)).await;
+    pub(super) fn ask(&self, id: u64, method: &str, params: &str) {
+        self.send(format!(r#"{{"jsonrpc":"2.0","id":{id},"method":{method},"params":{params}}}"#));
     }
 
-    /// What becomes of it is the proxy's affair: as asyncmcp, the server sends once.
-    async fn send(&self, text: String) {
-        match self.return_path.send(&self.route, text).await {
-            Ok(disposition) => {
-                tracing::trace!(route = ?self.route, disposition = disposition.as_str(), "sent");
+    /// What becomes of it is the proxy's affair: as asyncmcp, the server sends once and goes on.
+    fn send(&self, text: String) {
+        match Message::parse(text) {
+            Ok(message) => {
+                self.return_path.post(inbound(Some(self.route.clone()), Event::Message(message)));
             }
             Err(error) => {
                 tracing::error!(%error, "the scripted server composed something that is no message");

@@ -67,13 +67,13 @@ pub(super) async fn serve(mut far_end: FarEnd, shared: Arc<Shared>) {
     while far_end.receive_many(&mut batch, BATCH).await > 0 {
         while server.calls.try_join_next().is_some() {}
         for outbound in batch.drain(..) {
-            server.take(outbound).await;
+            server.take(outbound);
         }
     }
 }
 
 impl Server {
-    async fn take(&mut self, outbound: Outbound) {
+    fn take(&mut self, outbound: Outbound) {
         if self.restarts.has_changed().unwrap_or_default() {
             self.restarts.mark_unchanged();
             self.sessions.clear();
@@ -89,13 +89,13 @@ impl Server {
         };
         let route = outbound.remote.route;
         match message {
-            Message::Request(request) => self.take_request(route, &request).await,
+            Message::Request(request) => self.take_request(route, &request),
             Message::Notification(notification) => self.take_notification(&route, &notification),
             Message::Response(response) => self.take_response(&route, response),
         }
     }
 
-    async fn take_request(&mut self, route: RouteKey, request: &Request) {
+    fn take_request(&mut self, route: RouteKey, request: &Request) {
         let method = request.method();
         if method == "initialize" {
             self.sessions.entry(route.clone()).or_default();
@@ -103,17 +103,17 @@ impl Server {
         let Some(session) = self.sessions.get_mut(&route) else { return };
         let answers = Answers::new(self.return_path.clone(), route, request.id().to_json());
         match method {
-            "initialize" => answers.result(&initialize_result(request)).await,
-            "ping" | "logging/setLevel" => answers.result("{}").await,
-            "tools/list" => answers.result(tools::LIST).await,
+            "initialize" => answers.result(&initialize_result(request)),
+            "ping" | "logging/setLevel" => answers.result("{}"),
+            "tools/list" => answers.result(tools::LIST),
             "tools/call" => {
                 let id = request.id().to_json();
-                if let Some(call) = tools::call(session, &self.shared, answers, request.params()).await {
+                if let Some(call) = tools::call(session, &self.shared, answers, request.params()) {
                     session.running.retain(|_, running| !running.is_finished());
                     session.running.insert(id, self.calls.spawn(call));
                 }
             }
-            _ => answers.error(METHOD_NOT_FOUND, "Method not found").await,
+            _ => answers.error(METHOD_NOT_FOUND, "Method not found"),
         }
     }
 

@@ -50,7 +50,7 @@ struct Arguments<'text> {
 }
 
 /// Answers a `tools/call`, or returns what is still to be done for it.
-pub(super) async fn call(
+pub(super) fn call(
     session: &mut Session,
     shared: &Arc<Shared>,
     answers: Answers,
@@ -58,47 +58,47 @@ pub(super) async fn call(
 ) -> Option<Waiting> {
     let Some(Params { name, arguments, meta }) = params.and_then(|text| serde_json::from_str(text).ok())
     else {
-        answers.error(INVALID_PARAMS, "Invalid params").await;
+        answers.error(INVALID_PARAMS, "Invalid params");
         return None;
     };
     let text = arguments.text.map_or(r#""""#, RawValue::get);
     match name.as_ref() {
-        "echo" => answers.text(text).await,
+        "echo" => answers.text(text),
         "slow" => {
             let token = meta.progress_token.map(RawValue::get);
-            report_progress(&answers, token, arguments.progress).await;
+            report_progress(&answers, token, arguments.progress);
             return Some(Box::pin(wait_for_release(Arc::clone(shared), answers)));
         }
         "log" => {
             let params = format!(r#"{{"level":"info","logger":"scripted","data":{text}}}"#);
             for _ in 0..arguments.count.unwrap_or(1) {
-                answers.notify("notifications/message", &params).await;
+                answers.notify("notifications/message", &params);
             }
-            answers.text(text).await;
+            answers.text(text);
         }
         "ask" => {
             let (id, answer) = session.ask();
             let method = arguments.method.map_or(r#""roots/list""#, RawValue::get);
-            answers.ask(id, method, arguments.params.map_or("{}", RawValue::get)).await;
+            answers.ask(id, method, arguments.params.map_or("{}", RawValue::get));
             return Some(Box::pin(async move {
                 if let Ok(answer) = answer.await {
-                    answers.text(&serde_json::Value::from(answer.as_str()).to_string()).await;
+                    answers.text(&serde_json::Value::from(answer.as_str()).to_string());
                 }
             }));
         }
-        "fail" => answers.error(TOOL_FAILED, "the tool failed, as it was told to").await,
+        "fail" => answers.error(TOOL_FAILED, "the tool failed, as it was told to"),
         "silent" => {}
-        "big" => answers.text(&format!(r#""{}""#, "x".repeat(arguments.bytes.unwrap_or(BIG)))).await,
-        _ => answers.error(INVALID_PARAMS, "Unknown tool").await,
+        "big" => answers.text(&format!(r#""{}""#, "x".repeat(arguments.bytes.unwrap_or(BIG)))),
+        _ => answers.error(INVALID_PARAMS, "Unknown tool"),
     }
     None
 }
 
-async fn report_progress(answers: &Answers, token: Option<&str>, total: u32) {
+fn report_progress(answers: &Answers, token: Option<&str>, total: u32) {
     let Some(token) = token else { return };
     for progress in 1..=total {
         let params = format!(r#"{{"progressToken":{token},"progress":{progress},"total":{total}}}"#);
-        answers.notify("notifications/progress", &params).await;
+        answers.notify("notifications/progress", &params);
     }
 }
 
@@ -110,5 +110,5 @@ async fn wait_for_release(shared: Arc<Shared>, answers: Answers) {
             Err(_) => return,
         }
     }
-    answers.text(r#""done""#).await;
+    answers.text(r#""done""#);
 }
