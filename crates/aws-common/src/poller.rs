@@ -31,7 +31,7 @@ use crate::{
 pub type Decode = fn(&Message) -> Result<Received, Malformed>;
 
 /// How long the messages of one poll wait for those of another that is under way.
-const OVERLAP: Duration = Duration::from_millis(25);
+const OVERLAP: Duration = Duration::from_millis(5);
 
 /// What a poll brought.
 type Polled = Result<Vec<Message>, BackendError>;

@@ -188,7 +188,10 @@ impl Backend for SqsBackend {
     }
 
     async fn run(&self, shutdown: CancellationToken) -> Result<(), BackendError> {
-        tokio::join!(self.poller.run(shutdown.clone()), self.reply_queue.keep_alive(shutdown));
+        tokio::join!(
+            self.poller.run(shutdown.clone()),
+            self.reply_queue.keep_alive(self.poller.health(), shutdown)
+        );
         self.sender.close().await;
         self.reply_queue.delete().await;
         Ok(())

@@ -39,6 +39,11 @@ impl PollHealth {
         })
     }
 
+    /// Whether the last poll failed because the queue is not there.
+    pub fn is_queue_missing(&self) -> bool {
+        self.lock().failing.as_ref().is_some_and(|(kind, _)| *kind == ErrorKind::Config)
+    }
+
     /// Says whether this is the first success after failures, or ever.
     pub(super) fn succeeded(&self) -> bool {
         let mut state = self.lock();

@@ -7,10 +7,14 @@ use backend_sqs::SqsConfig;
 use proxy_core::{
     backend::{Backend, Disposition, Settlement},
     error::{BackendError, ErrorKind},
+    id::RouteKey,
 };
 use testkit::emulator::{Emulator, Failure};
+use tokio::time::timeout;
 
-use crate::harness::{PROXY, REPLIES, REQUESTS, Setup, World, call, connect, emulator, take};
+use crate::harness::{
+    PATIENCE, PROXY, REPLIES, REQUESTS, Setup, World, call, connect, emulator, eventually, reply, take,
+};
 
 async fn refused(emulator: &Emulator, change: impl FnOnce(&mut SqsConfig)) -> BackendError {
     connect(emulator, change).await.expect_err("a refusal")
@@ -105,11 +109,31 @@ async fn a_reply_queue_is_created_tagged_used_and_deleted() {
     world.send(r#"{"jsonrpc":"2.0","id":"1","method":"initialize","params":{}}"#).await.unwrap();
     let sent = take(&world.far, &world.emulator.queue_url(REQUESTS), 1).await;
     assert!(sent[0].body().unwrap().contains(&url));
-    crate::harness::reply(&world.far, &url, Some(world.route().as_str()), &call(1), &[]).await;
+    reply(&world.far, &url, Some(world.route().as_str()), &call(1), &[]).await;
     world.delivered().await;
 
     world.stop().await;
     assert_eq!(world.emulator.depth(&name), None, "deleted at the end");
+}
+
+#[tokio::test]
+async fn a_created_reply_queue_that_is_lost_is_made_again() {
+    let setup = Setup { change: |config| config.response_queue_url = None, ..Setup::default() };
+    let World { emulator, mut received, instance, shutdown, mut running, .. } =
+        World::with(emulator().await, setup).await;
+    let address = emulator.local_addr();
+    Arc::into_inner(emulator).unwrap().stop().await.unwrap();
+    let emulator = Emulator::bind(address).await.unwrap();
+    emulator.create_queue(REQUESTS, &[]).unwrap();
+    let name = format!("mcp-proxy-responses-{}", instance.as_str());
+    eventually(|| emulator.depth(&name).is_some()).await;
+    let route = RouteKey::random(&instance);
+    reply(&emulator.client(), &emulator.queue_url(&name), Some(route.as_str()), &call(1), &[]).await;
+    let inbound = timeout(PATIENCE, received.recv()).await.unwrap().unwrap();
+    assert_eq!(inbound.route, Some(route));
+    shutdown.cancel();
+    timeout(PATIENCE, running.join_next()).await.unwrap().unwrap().unwrap().unwrap();
+    assert_eq!(emulator.depth(&name), None);
 }
 
 #[tokio::test]
