@@ -1,8 +1,9 @@
 //! The command line.
 
-use std::{fmt, path::PathBuf};
+use std::{convert::Infallible, fmt, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
+use proxy_core::config::Secret;
 
 use crate::config::{CONFIG_VARIABLE, Inputs};
 
@@ -105,8 +106,8 @@ pub struct Settings {
     #[arg(long, value_name = "PATH")]
     pub server_path: Option<String>,
     /// Ask clients for this bearer token; visible in the list of processes, so better a variable or a file
-    #[arg(long, value_name = "TOKEN")]
-    pub auth_token: Option<String>,
+    #[arg(long, value_name = "TOKEN", value_parser = secret)]
+    pub auth_token: Option<Secret>,
     /// Let web pages of this origin in, besides those of this machine; may be given several times
     #[arg(long = "cors-origin", value_name = "ORIGIN")]
     pub cors_origins: Vec<String>,
@@ -136,7 +137,7 @@ impl Settings {
             ("--host", "server.host", self.host),
             ("--port", "server.port", self.port),
             ("--server-path", "server.server_path", self.server_path),
-            ("--auth-token", "security.auth_token", self.auth_token),
+            ("--auth-token", "security.auth_token", self.auth_token.map(|token| token.expose().to_owned())),
             ("--max-sessions", "session.max_sessions", self.max_sessions),
             ("--session-timeout", "session.session_timeout", self.session_timeout),
             ("--request-timeout", "session.request_timeout", self.request_timeout),
@@ -159,6 +160,11 @@ impl fmt::Debug for Settings {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Settings").field("config", &self.config).finish_non_exhaustive()
     }
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "clap wants a parser that may fail")]
+fn secret(text: &str) -> Result<Secret, Infallible> {
+    Ok(Secret::new(text))
 }
 
 fn key_and_value(text: &str) -> Result<(String, String), String> {

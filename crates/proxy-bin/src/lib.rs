@@ -1,4 +1,4 @@
-//! The MCP proxy as a program: command line, configuration and wiring, for the binary `proxy-bin` and for tests.
+#![doc = include_str!("../README.md")]
 //!
 //! To read it: `commands` (what a run of the binary does), `config` (the layers of settings), `app` (how the parts are put
 //! together and taken apart), `backends` (the only place that knows them all).
