@@ -14,13 +14,23 @@ use anyhow::{Context, Result, bail};
 use crate::{invocation::Invocation, setup, workspace};
 
 /// How long a part may take to come up.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Runs the demo on this port of 127.0.0.1; with `once` it ends after the proof.
 pub(crate) fn run(port: u16, once: bool) -> Result<()> {
     println!("[1/5] installing a real asyncmcp server under target/ and building the proxy");
     setup::asyncmcp()?;
-    let programs = ["build", "--package", "proxy-bin", "--package", "testkit", "--bin", "proxy-bin", "--bin", "sqs-emulator"];
+    let programs = [
+        "build",
+        "--package",
+        "proxy-bin",
+        "--package",
+        "testkit",
+        "--bin",
+        "proxy-bin",
+        "--bin",
+        "sqs-emulator",
+    ];
     Invocation::cargo(programs).run()?;
     let built = workspace::root().join("target/debug");
     let fixtures = workspace::root().join("tests/fixtures");
@@ -29,8 +39,14 @@ pub(crate) fn run(port: u16, once: bool) -> Result<()> {
     println!("[2/5] starting an SQS emulator");
     let mut emulator = Part::start(
         "the SQS emulator",
-        Command::new(built.join("sqs-emulator"))
-            .args(["--listen", "127.0.0.1:0", "--queue", "requests", "--queue", "responses"]),
+        Command::new(built.join("sqs-emulator")).args([
+            "--listen",
+            "127.0.0.1:0",
+            "--queue",
+            "requests",
+            "--queue",
+            "responses",
+        ]),
     )?;
     let requests = emulator.wait_for("the URL of a queue", |line| line.starts_with("http"))?;
     let responses = emulator.wait_for("the URL of a queue", |line| line.starts_with("http"))?;
@@ -39,9 +55,12 @@ pub(crate) fn run(port: u16, once: bool) -> Result<()> {
     println!("[3/5] starting the asyncmcp server behind the queue");
     let mut server = Part::start(
         "the asyncmcp server",
-        Command::new(&python)
-            .arg(fixtures.join("server.py"))
-            .args(["--endpoint-url", &endpoint, "--read-queue-url", &requests]),
+        Command::new(&python).arg(fixtures.join("server.py")).args([
+            "--endpoint-url",
+            &endpoint,
+            "--read-queue-url",
+            &requests,
+        ]),
     )?;
     server.wait_for("that it is ready", |line| line == "ready")?;
 

@@ -105,7 +105,8 @@ impl<'a> Source<'a> {
     /// Whether the whole file is tests. A bench under `tests/` is none: what it measures takes real time.
     fn is_tests(&self) -> bool {
         let in_folder = |name: &str| self.path.components().any(|component| component.as_os_str() == name);
-        self.path.file_name().is_some_and(|name| name == "tests.rs") || in_folder("tests") && !in_folder("bench")
+        self.path.file_name().is_some_and(|name| name == "tests.rs")
+            || in_folder("tests") && !in_folder("bench")
     }
 
     /// The index of the first line that is test code.
