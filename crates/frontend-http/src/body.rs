@@ -12,24 +12,28 @@ use crate::rejection::Rejection;
 /// Reserved at most on the strength of a `Content-Length`, before anything came.
 const RESERVED_AHEAD: usize = 64 * 1024;
 
+/// How long a client may leave its body unfinished without sending more of it.
+const SILENCE: Duration = Duration::from_mins(1);
+
 /// How long what is left of a refused request's body is read for.
 const DISCARD_TIME: Duration = Duration::from_secs(2);
 
-/// Reads the whole body, at most `limit` bytes.
+/// Reads the whole body, at most `limit` bytes, from a client that does not fall silent.
 pub(crate) async fn read(body: &mut Body, limit: usize) -> Result<Vec<u8>, Rejection> {
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     if announced > limit {
         return Err(Rejection::BodyTooLarge { limit });
     }
     let mut bytes = Vec::with_capacity(announced.min(RESERVED_AHEAD));
-    while let Some(chunk) = next_chunk(body).await {
+    loop {
+        let next = tokio::time::timeout(SILENCE, next_chunk(body)).await;
+        let Some(chunk) = next.map_err(|_| Rejection::BodyTooSlow)? else { return Ok(bytes) };
         let chunk = chunk?;
         if chunk.len() > limit - bytes.len() {
             return Err(Rejection::BodyTooLarge { limit });
         }
         bytes.extend_from_slice(&chunk);
     }
-    Ok(bytes)
 }
 
 /// Reads on to the end of a body that was refused, at most `limit` bytes and two seconds.
@@ -72,7 +76,7 @@ async fn next_chunk(body: &mut Body) -> Option<Result<Bytes, Rejection>> {
 mod tests {
     use std::{convert::Infallible, io};
 
-    use futures_util::stream;
+    use futures_util::{StreamExt as _, stream};
 
     use super::*;
 
@@ -93,6 +97,12 @@ mod tests {
     async fn a_broken_body_is_refused() {
         let broken = stream::iter([Ok("12"), Err(io::Error::from(io::ErrorKind::UnexpectedEof))]);
         assert_eq!(read(&mut Body::from_stream(broken), 8).await, Err(Rejection::BodyUnreadable));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_falls_silent_is_given_up() {
+        let mut silent = Body::from_stream(stream::iter([Ok::<_, Infallible>("1")]).chain(stream::pending()));
+        assert_eq!(read(&mut silent, 8).await, Err(Rejection::BodyTooSlow));
     }
 
     #[tokio::test(start_paused = true)]

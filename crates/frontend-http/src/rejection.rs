@@ -43,6 +43,8 @@ pub(crate) enum Rejection {
     BodyTooLarge { limit: usize },
     #[error("the body could not be read to its end")]
     BodyUnreadable,
+    #[error("the body stopped coming before its end")]
+    BodyTooSlow,
     #[error(transparent)]
     Message(#[from] MessageError),
     #[error("this endpoint speaks the MCP revisions 2024-11-05 to 2025-11-25: send initialize")]
@@ -64,7 +66,8 @@ pub(crate) enum Rejection {
 }
 
 impl Rejection {
-    /// The HTTP status (DIGEST of the specification: its status matrix; what no revision names follows the official SDK servers).
+    /// The HTTP status: what the revisions demand (2025-11-25, basic/transports); what none of them names is as the official SDK
+    /// servers have it.
     pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::HostUnusable
@@ -86,6 +89,7 @@ impl Rejection {
             }
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::Core(refusal) => core_status(refusal),
         }
     }
@@ -114,6 +118,7 @@ impl Rejection {
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::BodyTooLarge { .. } => "body_too_large",
             Self::BodyUnreadable => "body_unreadable",
+            Self::BodyTooSlow => "body_too_slow",
             Self::Message(MessageError::NotJson) => "not_json",
             Self::Message(MessageError::Invalid(_)) => "invalid_message",
             Self::ModernEra => "modern_era",

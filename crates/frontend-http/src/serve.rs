@@ -62,7 +62,8 @@ pub async fn serve(listener: TcpListener, app: App, shutdown: CancellationToken)
             () = shutdown.cancelled() => break,
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    connections.spawn(connection(stream, router.clone(), shutdown.clone()));
+                    // A child of its own: connections that share one token contend for its lock at every wake-up.
+                    connections.spawn(connection(stream, router.clone(), shutdown.child_token()));
                 }
                 Err(error) => accept_failed(&error).await,
             },
@@ -88,6 +89,7 @@ async fn connection(stream: TcpStream, router: Router, shutdown: CancellationTok
             .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
     );
     let result = tokio::select! {
+        biased;
         result = connection.as_mut() => result,
         () = shutdown.cancelled() => {
             connection.as_mut().graceful_shutdown();
