@@ -54,7 +54,6 @@ pub fn format(bytes: usize) -> String {
 /// # Errors
 ///
 /// The serializer's.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference to the field")]
 pub fn serialize<S: Serializer>(bytes: &usize, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&format(*bytes))
 }
