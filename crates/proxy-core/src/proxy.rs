@@ -231,7 +231,7 @@ impl Proxy {
                 Outgoing::Send { session, outbound, receipt } => {
                     self.sends.spawn(async move { proxy.send(session, *outbound, receipt).await });
                 }
-                Outgoing::Close { remote, farewells } => {
+                Outgoing::Close { session, remote, farewells } => {
                     self.sends.spawn(async move {
                         for outbound in farewells {
                             proxy.send_own(outbound).await;
@@ -239,6 +239,7 @@ impl Proxy {
                         if let Err(error) = proxy.backend.close(&remote).await {
                             tracing::debug!(route = ?remote.route, error.r#type = error.kind().as_str(), %error, "the far end could not be told that a session ended");
                         }
+                        proxy.router.update(|state, _| state.closed(session));
                     });
                 }
             }

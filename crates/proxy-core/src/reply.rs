@@ -102,7 +102,7 @@ impl AsyncStream for EventStream {
 impl Drop for EventStream {
     fn drop(&mut self) {
         if self.stream.release(&self.cursor) {
-            self.router.update(|state, now| state.stopped_reading(self.session, now));
+            self.router.update(|state, now| state.stopped_reading(self.session, self.stream.number(), now));
         }
     }
 }

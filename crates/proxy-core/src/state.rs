@@ -6,24 +6,24 @@
 mod admit;
 mod close;
 mod exchange;
+mod outbox;
 mod route;
 mod session;
 pub(crate) mod stream;
 mod timers;
 
-use std::{
-    collections::{HashMap, VecDeque},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use tokio::time::Instant;
 
 use self::{
+    close::Departing,
+    outbox::Outbox,
     session::Session,
     stream::{Memory, Stream},
     timers::Timers,
 };
 use crate::{
-    backend::{Outbound, Remote},
     config::SessionConfig,
     id::{InstanceId, RouteKey, SessionId},
     metrics::Metrics,
@@ -31,7 +31,11 @@ use crate::{
     refusal::Refusal,
 };
 
-pub(crate) use self::{admit::Reading, close::Closing};
+pub(crate) use self::{
+    admit::Reading,
+    close::Closing,
+    outbox::{Outgoing, Receipt},
+};
 
 /// How often a session's standalone stream may be taken over. The official TypeScript SDK (1.x) would else displace its own
 /// live stream for ever.
@@ -43,8 +47,11 @@ pub(crate) const REPLAY_TIME: Duration = Duration::from_mins(1);
 /// How long an answer waits for the messages that were sent before it.
 pub(crate) const HOLD_TIME: Duration = Duration::from_secs(1);
 
-/// The most messages that wait to be sent by the proxy of its own accord.
-const MAX_OUTBOX: usize = 10_000;
+/// How often memory is searched for what can be given up while it is full. A search looks at every session.
+const SEARCH_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The longest `session_timeout` that makes a difference.
+const FOREVER: Duration = Duration::from_hours(24 * 365);
 
 /// Names a session inside the state, cheaper than its ids.
 pub(crate) type Key = u64;
@@ -59,52 +66,15 @@ pub(crate) struct State {
     sessions: HashMap<Key, Session>,
     by_id: HashMap<SessionId, Key>,
     by_route: HashMap<RouteKey, Key>,
+    /// Sessions that have ended but for what the backend still does for them.
+    departing: HashMap<Key, Departing>,
     next_key: Key,
     timers: Timers,
-    outbox: VecDeque<Outgoing>,
+    outbox: Outbox,
     /// Exchanges without an answer, of all sessions.
     in_flight: usize,
     draining: bool,
-}
-
-/// What the caller has to do with the backend.
-#[derive(Debug)]
-pub(crate) enum Outgoing {
-    /// Send this and report with [`State::sent`].
-    Send {
-        /// Whose it is.
-        session: Key,
-        /// The message.
-        outbound: Box<Outbound>,
-        /// What the report is about.
-        receipt: Receipt,
-    },
-    /// Send these in order, and then close.
-    Close {
-        /// Whose path ends.
-        remote: Remote,
-        /// Cancellations of what was in flight.
-        farewells: Vec<Outbound>,
-    },
-}
-
-impl Outgoing {
-    fn is_request(&self, number: u64) -> bool {
-        matches!(self, Self::Send { receipt: Receipt::Request(held), .. } if *held == number)
-    }
-}
-
-/// What a finished send was about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Receipt {
-    /// The request with this number.
-    Request(u64),
-    /// `notifications/initialized`, which the session's requests wait for.
-    Initialized,
-    /// Another message of the client's.
-    Told,
-    /// A message of the proxy's own.
-    Ours,
+    searched_at: Option<Instant>,
 }
 
 /// A session that was opened.
@@ -118,10 +88,11 @@ pub(crate) struct Opened {
 impl State {
     pub(crate) fn new(
         instance: InstanceId,
-        config: SessionConfig,
+        mut config: SessionConfig,
         memory: Arc<Memory>,
         metrics: Metrics,
     ) -> Self {
+        config.session_timeout = config.session_timeout.min(FOREVER);
         Self {
             instance,
             config,
@@ -130,17 +101,19 @@ impl State {
             sessions: HashMap::new(),
             by_id: HashMap::new(),
             by_route: HashMap::new(),
+            departing: HashMap::new(),
             next_key: 0,
             timers: Timers::default(),
-            outbox: VecDeque::new(),
+            outbox: Outbox::default(),
             in_flight: 0,
             draining: false,
+            searched_at: None,
         }
     }
 
     /// What is to be done with the backend, oldest first.
     pub(crate) fn take_outbox(&mut self) -> Vec<Outgoing> {
-        std::mem::take(&mut self.outbox).into()
+        self.outbox.take()
     }
 
     pub(crate) fn has_outgoing(&self) -> bool {
@@ -159,6 +132,19 @@ impl State {
         self.draining
     }
 
+    /// Whether clients' undelivered messages take all the memory that they may, after giving up what is only kept for replay.
+    fn is_memory_full(&mut self, now: Instant) -> bool {
+        if !self.memory.is_full() {
+            return false;
+        }
+        if self.searched_at.is_none_or(|at| now >= at + SEARCH_INTERVAL) {
+            self.searched_at = Some(now);
+            let timers = &mut self.timers;
+            self.sessions.values_mut().for_each(|session| session.forget_seen(timers));
+        }
+        self.memory.is_full()
+    }
+
     /// The live session with this id, if it is this caller's.
     fn find(&self, session: &SessionId, caller: &Principal) -> Result<Key, Refusal> {
         let key = *self.by_id.get(session).ok_or(Refusal::SessionNotFound)?;
@@ -173,3 +159,6 @@ impl State {
         self.sessions.get_mut(&key).map(|session| (key, session)).ok_or(Refusal::SessionNotFound)
     }
 }
+
+#[cfg(test)]
+mod tests;

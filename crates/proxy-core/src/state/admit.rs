@@ -5,9 +5,9 @@ use std::{collections::HashSet, sync::Arc};
 use tokio::time::Instant;
 
 use super::{
-    Key, MAX_OUTBOX, Opened, Receipt, State, TAKEOVER_INTERVAL,
+    Key, Opened, Receipt, State, TAKEOVER_INTERVAL,
     close::Closing,
-    exchange::{Ending, Exchange, Sending},
+    exchange::{Ending, Exchange, Heard, Sending},
     session::{Phase, STANDALONE, Session},
     stream::{Cursor, Kind, Media, Stream, parse_event_id},
     timers::Due,
@@ -22,6 +22,9 @@ use crate::{
     version::ProtocolVersion,
 };
 
+/// How many sessions that have ended the backend may still be busy with, at least, while new ones are taken.
+const MAX_DEPARTING: usize = 1_000;
+
 impl State {
     /// Opens a session with its `initialize` request.
     pub(crate) fn open(
@@ -31,8 +34,10 @@ impl State {
         media: Media,
         now: Instant,
     ) -> Result<Opened, Refusal> {
-        self.admit_more()?;
-        if self.sessions.len() >= self.config.max_sessions {
+        self.admit_more(now)?;
+        if self.sessions.len() >= self.config.max_sessions
+            || self.departing.len() >= self.config.max_sessions.max(MAX_DEPARTING)
+        {
             return Err(Refusal::TooManySessions);
         }
         let asked = request.initialize_params()?;
@@ -78,7 +83,7 @@ impl State {
         let key = self.find(id, caller)?;
         let requests = messages.iter().filter(|message| matches!(message, Message::Request(_))).count();
         if requests > 0 {
-            self.admit_more()?;
+            self.admit_more(now)?;
         }
         let tokens = self.check_admission(key, &messages, requests)?;
         let Some(session) = self.sessions.get_mut(&key) else { return Err(Refusal::SessionNotFound) };
@@ -105,27 +110,25 @@ impl State {
         }
         if let (Some(stream), Some(session)) = (&stream, self.sessions.get_mut(&key)) {
             if stream.is_complete() {
-                session.retire_stream(stream.number());
+                session.retire_stream(stream.number(), now, &mut self.timers);
             } else if stream.can_carry_events()
                 && let Some(kept) =
                     session.streams.get(&STANDALONE).filter(|kept| !kept.has_reader() && kept.has_unread())
             {
-                stream.adopt(kept);
-                session.move_server_requests(STANDALONE, stream.number());
+                let adopted = stream.adopt(kept);
+                self.metrics.stream_dropped.inc_by(adopted.dropped);
+                session.move_server_requests(&adopted.requests, stream.number());
             }
         }
         Ok(stream.map(|stream| (key, stream)))
     }
 
     /// Whether a new request or session may come in at all.
-    fn admit_more(&mut self) -> Result<(), Refusal> {
+    fn admit_more(&mut self, now: Instant) -> Result<(), Refusal> {
         if self.draining {
             return Err(Refusal::Draining);
         }
-        if self.memory.is_full() {
-            self.sessions.values_mut().for_each(Session::forget_seen_streams);
-        }
-        if self.memory.is_full() || self.outbox.len() >= MAX_OUTBOX {
+        if self.outbox.is_full() || self.is_memory_full(now) {
             return Err(Refusal::OutOfMemory);
         }
         Ok(())
@@ -143,7 +146,9 @@ impl State {
             return Err(Refusal::InvalidRequest("batches are not part of the session's protocol version"));
         }
         let told = messages.len() - requests;
-        if session.exchanges.len() + requests > self.config.max_exchanges
+        // A cancelled request takes its place until its send is over, or a client could have any number sent at once.
+        let taken = session.exchanges.len() + session.cancelled_unsent.len();
+        if taken + requests > self.config.max_exchanges
             || session.telling + told > self.config.max_exchanges.max(told)
         {
             return Err(Refusal::TooManyExchanges);
@@ -200,7 +205,7 @@ impl State {
             ends_at: now + timeouts.absolute,
             timer_at,
             asking: 0,
-            heard: std::collections::BTreeSet::new(),
+            heard: Heard::default(),
             held_answer: None,
         };
         let message = request.readdressed(RequestId::string(wire), wire_token.as_ref())?;
@@ -210,7 +215,7 @@ impl State {
         if is_held {
             session.held.push(outgoing);
         } else {
-            self.outbox.push_back(outgoing);
+            session.post(outgoing, &mut self.outbox);
         }
         self.timers.set(timer_at, key, Due::Exchange(number));
         self.in_flight += 1;
@@ -255,12 +260,14 @@ impl State {
     /// The client's answer to a request of the server's.
     fn take_response(&mut self, key: Key, response: Response, now: Instant) {
         let Some(session) = self.sessions.get_mut(&key) else { return };
-        let Some(asked) = response.id().cloned().and_then(|id| session.forget_server_request(&id)) else {
+        let answered = response.id().cloned().and_then(|id| {
+            session.forget_server_request(&id, now, &mut self.timers).map(|asked| (id, asked))
+        });
+        let Some((id, asked)) = answered else {
             return self.metrics.discard("answer_to_unknown_server_request");
         };
-        self.timers.clear(asked.timer_at, key, Due::ServerRequest(asked.number));
-        if let Some(exchange) = asked.exchange.and_then(|number| session.exchanges.get_mut(&number)) {
-            exchange.last_heard = now;
+        if let Some(stream) = session.streams.get(&asked.stream) {
+            stream.withdraw(&id);
         }
         self.tell(key, response.into(), asked.exchange, Receipt::Told, now);
     }
@@ -270,7 +277,7 @@ impl State {
         let Some(session) = self.sessions.get_mut(&key) else { return };
         session.telling += 1;
         let outgoing = session.outgoing(message, about, receipt, deadline);
-        self.outbox.push_back(outgoing);
+        session.post(outgoing, &mut self.outbox);
     }
 
     /// The revision that the session agreed on; the one to assume while that is not known.
@@ -298,7 +305,9 @@ impl State {
         now: Instant,
     ) -> Result<Option<Reading>, Refusal> {
         let (number, event) = parse_event_id(last_event).ok_or(Refusal::UnknownEvent)?;
-        let (key, session) = self.session(id, caller)?;
+        let key = self.find(id, caller)?;
+        let Self { sessions, timers, .. } = self;
+        let session = sessions.get_mut(&key).ok_or(Refusal::SessionNotFound)?;
         session.last_activity = now;
         let stream = session.streams.get(&number).map(Arc::clone).filter(|stream| stream.knows(event));
         let stream = stream.ok_or(Refusal::UnknownEvent)?;
@@ -306,7 +315,7 @@ impl State {
             return self.read_standalone(id, caller, Some(event), now).map(Some);
         }
         if stream.is_complete() && !stream.has_after(event) {
-            session.forget_stream(number);
+            session.forget_stream(number, timers);
             return Ok(None);
         }
         let cursor = stream.read(Some(event));
@@ -340,9 +349,10 @@ impl State {
     }
 
     /// A reader of one of the session's streams has gone.
-    pub(crate) fn stopped_reading(&mut self, key: Key, now: Instant) {
+    pub(crate) fn stopped_reading(&mut self, key: Key, stream: u64, now: Instant) {
         if let Some(session) = self.sessions.get_mut(&key) {
             session.last_activity = now;
+            session.keep_stream(stream, now, &mut self.timers);
         }
     }
 

@@ -8,7 +8,10 @@ use super::{
     timers::Due,
 };
 use crate::{
-    message::{Notification, RequestId},
+    backend::{Outbound, Remote, Sent},
+    error::{BackendError, Delivery},
+    id::WireId,
+    message::{ErrorObject, Notification, RequestId, Response, code},
     metrics::ReasonLabel,
 };
 
@@ -59,29 +62,60 @@ impl Closing {
     }
 }
 
+/// A session that has ended but for what the backend still does for it: its path is closed once everything that was being sent
+/// is out, or the far end would hear of its end first.
+#[derive(Debug)]
+pub(super) struct Departing {
+    remote: Remote,
+    farewells: Vec<Outbound>,
+    /// Sends of which no report came yet.
+    under_way: usize,
+}
+
+impl Departing {
+    #[cfg(test)]
+    pub(super) fn under_way(&self) -> usize {
+        self.under_way
+    }
+}
+
 impl State {
     /// Ends a session: its exchanges, its streams and everything kept for it, and has the far end told where it can be.
     pub(super) fn close_session(&mut self, key: Key, closing: Closing, now: Instant) {
         let Some(session) = self.sessions.get_mut(&key) else { return };
         let deadline = now + self.config.request_timeout;
-        let in_flight: Vec<(u64, bool)> = session
-            .exchanges
-            .iter()
-            .map(|(number, exchange)| (*number, !exchange.is_initialize && exchange.sending != Sending::Held))
-            .collect();
+        let in_flight: Vec<u64> = session.exchanges.keys().copied().collect();
         let mut farewells = Vec::new();
-        for (number, _) in in_flight.iter().filter(|(_, was_sent)| *was_sent && closing != Closing::Gone) {
-            let wire = RequestId::string(session.wire_id(*number).to_string());
-            let cancelled = Notification::cancelled(&wire, closing.as_str());
-            farewells.push(session.outbound(cancelled.into(), Some(*number), deadline));
+        if !matches!(closing, Closing::Gone | Closing::BackendFailed) {
+            let mut stopped: Vec<(u64, Notification)> = session.cancelled_unsent.drain().collect();
+            for (number, exchange) in &session.exchanges {
+                if !exchange.is_initialize
+                    && exchange.sending != Sending::Held
+                    && exchange.held_answer.is_none()
+                {
+                    let wire = RequestId::string(session.wire_id(*number).to_string());
+                    stopped.push((*number, Notification::cancelled(&wire, closing.as_str())));
+                }
+            }
+            for (number, cancelled) in stopped {
+                farewells.push(session.outbound(cancelled.into(), Some(number), deadline));
+            }
+            let unanswered: Vec<RequestId> = session.server_requests.keys().cloned().collect();
+            for id in unanswered {
+                let error = ErrorObject::new(code::INTERNAL_ERROR, "the client has gone", closing.as_str());
+                farewells.push(session.outbound(Response::error(Some(id), &error).into(), None, deadline));
+            }
         }
-        for (number, _) in in_flight {
+        for number in in_flight {
             self.end_exchange(key, number, Ending::Closed(closing), now);
         }
         let Some(session) = self.sessions.remove(&key) else { return };
         self.timers.clear(session.idle_at, key, Due::Idle);
         for asked in session.server_requests.values() {
             self.timers.clear(asked.timer_at, key, Due::ServerRequest(asked.number));
+        }
+        for (number, until) in &session.finished {
+            self.timers.clear(*until, key, Due::Replay(*number));
         }
         for stream in session.streams.values() {
             stream.close();
@@ -91,7 +125,37 @@ impl State {
         self.metrics.sessions.dec();
         self.metrics.sessions_closed.get_or_create(&ReasonLabel { reason: closing.as_str() }).inc();
         tracing::debug!(route = ?session.remote.route, reason = closing.as_str(), "session closed");
-        self.outbox.push_back(Outgoing::Close { remote: session.remote, farewells });
+        if session.next_number > 0 {
+            let departing = Departing { remote: session.remote, farewells, under_way: session.under_way };
+            self.departing.insert(key, departing);
+            self.close_if_all_sent(key);
+        }
+    }
+
+    /// What became of a send of a session that has ended.
+    pub(super) fn departing_sent(&mut self, key: Key, receipt: Receipt, result: &Result<Sent, BackendError>) {
+        let Some(departing) = self.departing.get_mut(&key) else { return };
+        departing.under_way = departing.under_way.saturating_sub(1);
+        if let (Receipt::Request(number), Err(error)) = (receipt, result)
+            && error.delivery() == Delivery::NotSent
+        {
+            let wire = WireId::new(departing.remote.route.clone(), number);
+            departing.farewells.retain(|farewell| farewell.about.as_ref() != Some(&wire));
+        }
+        self.close_if_all_sent(key);
+    }
+
+    fn close_if_all_sent(&mut self, key: Key) {
+        if let Some(departing) = self.departing.get_mut(&key).filter(|departing| departing.under_way == 0) {
+            let farewells = std::mem::take(&mut departing.farewells);
+            let remote = departing.remote.clone();
+            self.outbox.push(Outgoing::Close { session: key, remote, farewells });
+        }
+    }
+
+    /// The backend has closed a session's path, or could not.
+    pub(crate) fn closed(&mut self, key: Key) {
+        self.departing.remove(&key);
     }
 
     /// Ends every session.
@@ -111,8 +175,7 @@ impl State {
         reason: &str,
         now: Instant,
     ) {
-        let code = crate::message::code::INTERNAL_ERROR;
-        self.answer_server_request(key, id, &crate::message::ErrorObject::new(code, message, reason), now);
+        self.answer_server_request(key, id, &ErrorObject::new(code::INTERNAL_ERROR, message, reason), now);
     }
 
     /// Has a request of the far end's answered with an error of ours.
@@ -120,13 +183,13 @@ impl State {
         &mut self,
         key: Key,
         id: RequestId,
-        error: &crate::message::ErrorObject<'_>,
+        error: &ErrorObject<'_>,
         now: Instant,
     ) {
         let deadline = now + self.config.request_timeout;
         let Some(session) = self.sessions.get_mut(&key) else { return };
-        let response = crate::message::Response::error(Some(id), error);
+        let response = Response::error(Some(id), error);
         let outgoing = session.outgoing(response.into(), None, Receipt::Ours, deadline);
-        self.outbox.push_back(outgoing);
+        session.post(outgoing, &mut self.outbox);
     }
 }

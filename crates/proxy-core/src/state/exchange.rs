@@ -14,6 +14,9 @@ use crate::{
     metrics::{ExchangeLabels, MethodLabel, ReasonLabel},
 };
 
+/// How many messages may come ahead of a missing one before that counts as lost.
+const MAX_AHEAD: usize = 1024;
+
 #[derive(Debug)]
 pub(super) struct Exchange {
     /// The client's own id for it; `None` where the proxy itself asks.
@@ -34,7 +37,7 @@ pub(super) struct Exchange {
     /// Server requests of it that wait for the client.
     pub(super) asking: u32,
     /// The numbers of the messages that came for it, where the far end numbers them.
-    pub(super) heard: BTreeSet<u64>,
+    pub(super) heard: Heard,
     /// The answer, while messages that were sent before it are missing.
     pub(super) held_answer: Option<HeldAnswer>,
 }
@@ -47,6 +50,43 @@ pub(super) struct HeldAnswer {
     pub(super) before: u64,
     /// Until when it is held.
     pub(super) until: Instant,
+}
+
+impl Exchange {
+    /// Notes that a message came for it. Returns whether it is new, as far as its number tells.
+    pub(super) fn hear(&mut self, sequence: Option<u64>, now: Instant) -> bool {
+        self.last_heard = now;
+        sequence.filter(|number| *number > 0).is_none_or(|number| self.heard.note(number))
+    }
+}
+
+/// Which of an exchange's numbered messages came.
+#[derive(Debug, Default)]
+pub(super) struct Heard {
+    /// All up to this one came, or were given up.
+    through: u64,
+    beyond: BTreeSet<u64>,
+}
+
+impl Heard {
+    /// Notes the message with this number, from 1. Returns whether it is new.
+    fn note(&mut self, number: u64) -> bool {
+        if number <= self.through || !self.beyond.insert(number) {
+            return false;
+        }
+        if self.beyond.len() > MAX_AHEAD {
+            self.through = self.beyond.first().map_or(self.through, |first| first - 1);
+        }
+        while self.beyond.remove(&(self.through + 1)) {
+            self.through += 1;
+        }
+        true
+    }
+
+    /// How many came.
+    pub(super) fn count(&self) -> u64 {
+        self.through + self.beyond.len() as u64
+    }
 }
 
 /// How far the request's own send has come.
@@ -91,7 +131,13 @@ impl State {
         if let Err(error) = &result {
             self.metrics.send_failures.get_or_create(&ReasonLabel { reason: error.kind().as_str() }).inc();
         }
-        let Some(session) = self.sessions.get_mut(&key) else { return };
+        if receipt == Receipt::Ours {
+            self.outbox.own_sent();
+        }
+        let Some(session) = self.sessions.get_mut(&key) else {
+            return self.departing_sent(key, receipt, &result);
+        };
+        session.under_way = session.under_way.saturating_sub(1);
         match receipt {
             Receipt::Request(number) => self.request_sent(key, number, result, now),
             Receipt::Initialized => match result {
@@ -111,31 +157,16 @@ impl State {
 
     fn request_sent(&mut self, key: Key, number: u64, result: Result<Sent, BackendError>, now: Instant) {
         let Some(session) = self.sessions.get_mut(&key) else { return };
-        let exchange = session.exchanges.get_mut(&number);
-        match result {
-            Ok(_) => {
-                let cancelled = session.cancelled_unsent.remove(&number);
-                match exchange {
-                    Some(exchange) => exchange.sending = Sending::Done,
-                    None => {
-                        if let Some(cancellation) = cancelled {
-                            self.tell_cancelled(key, number, cancellation, now);
-                        }
-                    }
-                }
-            }
-            Err(error) if error.delivery() == Delivery::MaybeSent => {
-                session.cancelled_unsent.remove(&number);
-                if let Some(exchange) = exchange {
-                    exchange.sending = Sending::Maybe;
-                }
-            }
-            Err(error) => {
-                session.cancelled_unsent.remove(&number);
-                if exchange.is_some() {
-                    self.end_exchange(key, number, Ending::Failed(&error), now);
-                }
-            }
+        let cancelled = session.cancelled_unsent.remove(&number);
+        let sending = match result {
+            Ok(_) => Sending::Done,
+            Err(error) if error.delivery() == Delivery::MaybeSent => Sending::Maybe,
+            Err(error) => return self.end_exchange(key, number, Ending::Failed(&error), now),
+        };
+        if let Some(exchange) = session.exchanges.get_mut(&number) {
+            exchange.sending = sending;
+        } else if let Some(cancellation) = cancelled {
+            self.tell_cancelled(key, number, cancellation, now);
         }
     }
 
@@ -149,18 +180,26 @@ impl State {
             {
                 exchange.sending = Sending::UnderWay;
             }
-            self.outbox.push_back(outgoing);
+            session.post(outgoing, &mut self.outbox);
         }
     }
 
     /// Ends an exchange, once: hands the client what it gets, frees everything, and tells the far end where it should stop.
     pub(super) fn end_exchange(&mut self, key: Key, number: u64, ending: Ending<'_>, now: Instant) {
         let Some(session) = self.sessions.get_mut(&key) else { return };
-        let Some(exchange) = session.exchanges.remove(&number) else { return };
+        let Some(mut exchange) = session.exchanges.remove(&number) else { return };
         self.timers.clear(exchange.timer_at, key, Due::Exchange(number));
-        if let Some(held) = &exchange.held_answer {
+        let held = exchange.held_answer.take();
+        if let Some(held) = &held {
             self.timers.clear(held.until, key, Due::Held(number));
         }
+        let ending = match (held, ending) {
+            // The answer is there, so whatever ends the exchange ends only the waiting for what was sent before it.
+            (Some(held), Ending::TimedOut { .. } | Ending::Failed(_) | Ending::Closed(_)) => {
+                Ending::Answered(held.response)
+            }
+            (_, ending) => ending,
+        };
         session.last_activity = now;
         self.in_flight -= 1;
         self.metrics.exchanges_in_flight.dec();
@@ -179,18 +218,19 @@ impl State {
                 }
                 _ => stream.abandon_one(),
             }
-            if stream.is_complete() && session.retire_stream(exchange.stream) {
-                self.timers.set(now + super::REPLAY_TIME, key, Due::Replay(exchange.stream));
+            if stream.is_complete() {
+                session.retire_stream(exchange.stream, now, &mut self.timers);
             }
         }
-        if let Some(cancellation) = stop {
-            match exchange.sending {
-                Sending::Held => session.held.retain(|held| !held.is_request(number)),
-                Sending::UnderWay => {
-                    session.cancelled_unsent.insert(number, cancellation);
-                }
-                Sending::Done | Sending::Maybe => self.tell_cancelled(key, number, cancellation, now),
+        match (exchange.sending, stop) {
+            (Sending::Held, _) => session.held.retain(|held| !held.is_request(number)),
+            (Sending::UnderWay, Some(cancellation)) => {
+                session.cancelled_unsent.insert(number, cancellation);
             }
+            (Sending::Done | Sending::Maybe, Some(cancellation)) => {
+                self.tell_cancelled(key, number, cancellation, now);
+            }
+            (_, None) => {}
         }
         if exchange.is_initialize && !matches!(labels.outcome, "result" | "session_closed") {
             self.close_session(key, Closing::HandshakeFailed, now);
@@ -202,7 +242,7 @@ impl State {
         let deadline = now + self.config.request_timeout;
         let Some(session) = self.sessions.get_mut(&key) else { return };
         let outgoing = session.outgoing(cancellation.into(), Some(number), Receipt::Ours, deadline);
-        self.outbox.push_back(outgoing);
+        session.post(outgoing, &mut self.outbox);
     }
 }
 
@@ -249,7 +289,8 @@ impl Ending<'_> {
             Self::Cancelled(_) => None,
             Self::TimedOut { absolute } => {
                 let ran = match exchange.sending {
-                    Sending::Held | Sending::UnderWay => "it could not be sent to the server in that time",
+                    Sending::Held => "it was not sent to the server",
+                    Sending::UnderWay => "it was still being sent to the server, so it may run",
                     Sending::Done => "the server was told to stop; it may have run",
                     Sending::Maybe => "the transport failed while it was sent, so it may have run",
                 };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::{
-    HOLD_TIME, Key, MAX_OUTBOX, Receipt, State,
+    HOLD_TIME, Key, Receipt, State,
     close::Closing,
     exchange::{Ending, HeldAnswer},
     session::{Phase, ServerRequest},
@@ -125,7 +125,7 @@ impl State {
             return Disposition::Accepted;
         }
         if let Some(before) =
-            sequence.filter(|before| !exchange.is_initialize && (exchange.heard.len() as u64) < *before)
+            sequence.filter(|before| !exchange.is_initialize && exchange.heard.count() < *before)
         {
             let until = now + HOLD_TIME;
             exchange.held_answer = Some(HeldAnswer { response, before, until });
@@ -226,24 +226,24 @@ impl State {
             Ok(found) => found,
             Err(disposition) => return disposition,
         };
-        let full = self.memory.is_full();
+        let full = self.is_memory_full(now);
         let Some(session) = self.sessions.get_mut(&key) else { return Disposition::Unroutable };
         let Some(exchange) = session.exchanges.get_mut(&number) else {
             self.metrics.discard("late_progress");
             return Disposition::Unroutable;
         };
-        let Some(token) = &exchange.token else {
-            self.metrics.discard("unknown_progress_token");
-            return Disposition::Unroutable;
-        };
         if full {
             return Disposition::Busy;
         }
-        exchange.last_heard = now;
-        if sequence.is_some_and(|sequence| !exchange.heard.insert(sequence)) {
+        if !exchange.hear(sequence, now) {
             self.metrics.discard("duplicate_notification");
             return Disposition::Accepted;
         }
+        let Some(token) = &exchange.token else {
+            self.metrics.discard("unknown_progress_token");
+            self.answer_if_all_heard(key, number, now);
+            return Disposition::Unroutable;
+        };
         let restored = notification.with_value(span, &token.to_json());
         if let Some(stream) = session.streams.get(&exchange.stream) {
             self.metrics.stream_dropped.inc_by(stream.push(Kind::Notification, restored.into_text()));
@@ -258,103 +258,122 @@ impl State {
         notification: Notification,
         now: Instant,
     ) -> Disposition {
-        if self.memory.is_full() {
+        if self.is_memory_full(now) {
+            return Disposition::Busy;
+        }
+        if !self.hear(envelope, now) {
+            self.metrics.discard("duplicate_notification");
+            return Disposition::Accepted;
+        }
+        let disposition = if notification.method() == "notifications/cancelled" {
+            self.withdraw_server_request(envelope.key, notification, now)
+        } else {
+            self.pass_notification(envelope, notification, now)
+        };
+        if let Some(number) = envelope.related {
+            self.answer_if_all_heard(envelope.key, number, now);
+        }
+        disposition
+    }
+
+    fn pass_notification(
+        &mut self,
+        envelope: &Envelope,
+        notification: Notification,
+        now: Instant,
+    ) -> Disposition {
+        let Some(session) = self.sessions.get_mut(&envelope.key) else { return Disposition::Unroutable };
+        let (stream, exchange) = session.stream_for(envelope.related, &self.memory);
+        if let Some(exchange) = exchange.and_then(|number| session.exchanges.get_mut(&number)) {
+            exchange.last_heard = now;
+        }
+        self.metrics.stream_dropped.inc_by(stream.push(Kind::Notification, notification.into_text()));
+        Disposition::Accepted
+    }
+
+    /// The server gives up a request of its own: it goes where the request went, if that has left already.
+    fn withdraw_server_request(&mut self, key: Key, cancelled: Notification, now: Instant) -> Disposition {
+        let Some(session) = self.sessions.get_mut(&key) else { return Disposition::Unroutable };
+        let asked = cancelled.cancelled_request().ok().and_then(|(id, _)| {
+            session.forget_server_request(&id, now, &mut self.timers).map(|asked| (id, asked))
+        });
+        let Some((id, asked)) = asked else {
+            self.metrics.discard("cancellation_of_unknown");
+            return Disposition::Unroutable;
+        };
+        let stream = session.streams.get(&asked.stream).map(Arc::clone);
+        if stream.as_ref().is_some_and(|stream| stream.withdraw(&id)) {
+            return Disposition::Accepted;
+        }
+        let stream = stream
+            .filter(|stream| stream.can_carry_events())
+            .unwrap_or_else(|| session.stream_for(None, &self.memory).0);
+        self.metrics.stream_dropped.inc_by(stream.push(Kind::Notification, cancelled.into_text()));
+        Disposition::Accepted
+    }
+
+    fn route_request(&mut self, envelope: &Envelope, request: Request, now: Instant) -> Disposition {
+        if self.outbox.is_full() || self.is_memory_full(now) {
             return Disposition::Busy;
         }
         let Some(session) = self.sessions.get_mut(&envelope.key) else { return Disposition::Unroutable };
-        if notification.method() == "notifications/cancelled" {
-            // The server gives up a request of its own: it goes where the request went.
-            let asked = notification
-                .cancelled_request()
-                .ok()
-                .and_then(|(id, _)| session.forget_server_request(&id).map(|asked| (id, asked)));
-            let Some((id, asked)) = asked else {
-                self.metrics.discard("cancellation_of_unknown");
-                return Disposition::Unroutable;
-            };
-            self.timers.clear(asked.timer_at, envelope.key, Due::ServerRequest(asked.number));
-            if let Some(stream) = session.streams.get(&asked.stream)
-                && !stream.withdraw(&id)
-            {
-                stream.push(Kind::Notification, notification.into_text());
-            }
+        if session.knows_server_request(request.id()) {
+            self.metrics.discard("duplicate_server_request");
             return Disposition::Accepted;
         }
-        let (stream, exchange) = session.stream_for(envelope.related, &self.memory);
-        if let Some((number, exchange)) =
-            exchange.and_then(|number| Some((number, session.exchanges.get_mut(&number)?)))
-        {
-            exchange.last_heard = now;
-            let sequence = envelope.sequence.filter(|_| envelope.related == Some(number));
-            if sequence.is_some_and(|sequence| !exchange.heard.insert(sequence)) {
-                self.metrics.discard("duplicate_notification");
-                return Disposition::Accepted;
-            }
-        }
-        self.metrics.stream_dropped.inc_by(stream.push(Kind::Notification, notification.into_text()));
+        self.hear(envelope, now);
+        self.take_server_request(envelope, request, now);
         if let Some(number) = envelope.related {
             self.answer_if_all_heard(envelope.key, number, now);
         }
         Disposition::Accepted
     }
 
-    fn route_request(&mut self, envelope: &Envelope, request: Request, now: Instant) -> Disposition {
-        if self.outbox.len() >= MAX_OUTBOX || self.memory.is_full() {
-            return Disposition::Busy;
-        }
+    /// Answers a new request of the server's, or asks the client.
+    fn take_server_request(&mut self, envelope: &Envelope, request: Request, now: Instant) {
         let key = envelope.key;
         let deadline = now + self.config.request_timeout;
-        let Some(session) = self.sessions.get_mut(&key) else { return Disposition::Unroutable };
+        let Some(session) = self.sessions.get_mut(&key) else { return };
         let id = request.id().clone();
-        if session.server_requests.contains_key(&id) || session.answered.contains(&id) {
-            self.metrics.discard("duplicate_server_request");
-            return Disposition::Accepted;
-        }
         if request.method() == "ping" {
+            session.remember_server_request(id.clone());
             let outgoing = session.outgoing(Response::empty_result(id).into(), None, Receipt::Ours, deadline);
-            self.outbox.push_back(outgoing);
-            return Disposition::Accepted;
+            return session.post(outgoing, &mut self.outbox);
         }
         if !session.capabilities.allow(&request) {
+            session.remember_server_request(id.clone());
             let error = ErrorObject::new(
                 code::METHOD_NOT_FOUND,
                 "the client did not declare this capability",
                 "undeclared_capability",
             );
-            self.answer_server_request(key, id, &error, now);
-            return Disposition::Accepted;
+            return self.answer_server_request(key, id, &error, now);
         }
         if session.server_requests.len() >= self.config.max_exchanges {
-            self.refuse_server_request(
-                key,
-                id,
-                "the client has too many requests to answer",
-                "too_many_server_requests",
-                now,
-            );
-            return Disposition::Accepted;
+            session.remember_server_request(id.clone());
+            let message = "the client has too many requests to answer";
+            return self.refuse_server_request(key, id, message, "too_many_server_requests", now);
         }
         let (stream, exchange) = session.stream_for(envelope.related, &self.memory);
         let number = session.next_server_request;
         session.next_server_request += 1;
-        if let Some((number, exchange)) =
-            exchange.and_then(|number| Some((number, session.exchanges.get_mut(&number)?)))
-        {
+        if let Some(exchange) = exchange.and_then(|number| session.exchanges.get_mut(&number)) {
             exchange.last_heard = now;
             exchange.asking += 1;
-            if let Some(sequence) = envelope.sequence.filter(|_| envelope.related == Some(number)) {
-                exchange.heard.insert(sequence);
-            }
         }
         let asked =
             ServerRequest { number, stream: stream.number(), exchange, asked_at: now, timer_at: deadline };
         session.server_requests.insert(id.clone(), asked);
         self.timers.set(deadline, key, Due::ServerRequest(number));
-        stream.push(Kind::Request(id), request.into_text());
-        if let Some(number) = envelope.related {
-            self.answer_if_all_heard(key, number, now);
-        }
-        Disposition::Accepted
+        self.metrics.stream_dropped.inc_by(stream.push(Kind::Request(id), request.into_text()));
+    }
+
+    /// Notes that a message came for the exchange that it is related to. Returns whether it is new, as far as its number tells.
+    fn hear(&mut self, envelope: &Envelope, now: Instant) -> bool {
+        let session = self.sessions.get_mut(&envelope.key);
+        let exchange =
+            session.zip(envelope.related).and_then(|(session, number)| session.exchanges.get_mut(&number));
+        exchange.is_none_or(|exchange| exchange.hear(envelope.sequence, now))
     }
 
     /// Hands over an answer that was held back for what has now come.
@@ -364,7 +383,7 @@ impl State {
         else {
             return;
         };
-        let heard = exchange.heard.len() as u64;
+        let heard = exchange.heard.count();
         let Some(held) = exchange.held_answer.take_if(|held| heard >= held.before) else { return };
         self.timers.clear(held.until, key, Due::Held(number));
         self.end_exchange(key, number, Ending::Answered(held.response), now);

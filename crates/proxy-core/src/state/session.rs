@@ -8,9 +8,11 @@ use std::{
 use tokio::time::Instant;
 
 use super::{
-    Key, Outgoing, Receipt,
+    Key, Outgoing, REPLAY_TIME, Receipt,
     exchange::Exchange,
+    outbox::Outbox,
     stream::{Memory, Remains, Stream},
+    timers::{Due, Timers},
 };
 use crate::{
     backend::{Context, Outbound, Remote},
@@ -60,13 +62,15 @@ pub(super) struct Session {
     pub(super) cancelled_unsent: HashMap<u64, Notification>,
     /// Messages other than requests whose send is under way.
     pub(super) telling: usize,
+    /// All messages that were put into the outbox and of which no report came yet.
+    pub(super) under_way: usize,
     pub(super) streams: BTreeMap<u64, Arc<Stream>>,
     pub(super) next_stream: u64,
-    /// Complete streams kept for replay, oldest first.
-    pub(super) finished: VecDeque<u64>,
+    /// Complete streams kept for replay, and until when.
+    pub(super) finished: BTreeMap<u64, Instant>,
     pub(super) server_requests: HashMap<RequestId, ServerRequest>,
     pub(super) next_server_request: u64,
-    /// Server requests that were answered lately.
+    /// Server requests that came lately and have their answer, or will have none.
     pub(super) answered: VecDeque<RequestId>,
     pub(super) last_activity: Instant,
     pub(super) idle_at: Instant,
@@ -108,9 +112,10 @@ impl Session {
             held: Vec::new(),
             cancelled_unsent: HashMap::new(),
             telling: 0,
+            under_way: 0,
             streams: BTreeMap::new(),
             next_stream: STANDALONE + 1,
-            finished: VecDeque::new(),
+            finished: BTreeMap::new(),
             server_requests: HashMap::new(),
             next_server_request: 0,
             answered: VecDeque::new(),
@@ -157,6 +162,12 @@ impl Session {
         }
     }
 
+    /// Puts a message into the outbox.
+    pub(super) fn post(&mut self, outgoing: Outgoing, outbox: &mut Outbox) {
+        self.under_way += 1;
+        outbox.push(outgoing);
+    }
+
     /// A new stream for the answers to this many requests.
     pub(super) fn add_stream(&mut self, build: impl FnOnce(u64) -> Arc<Stream>) -> Arc<Stream> {
         let number = self.next_stream;
@@ -187,6 +198,7 @@ impl Session {
             let exchange = session.exchanges.get(&number)?;
             session.streams.get(&exchange.stream).filter(|stream| stream.can_carry_events()).map(Arc::clone)
         };
+        let related = related.filter(|number| self.exchanges.contains_key(number));
         let only = (self.exchanges.len() == 1).then(|| self.exchanges.keys().next().copied()).flatten();
         for number in [related, only].into_iter().flatten() {
             if let Some(stream) = of_exchange(self, number) {
@@ -196,76 +208,100 @@ impl Session {
         if let Some(stream) = self.streams.get(&STANDALONE).filter(|stream| stream.has_reader()) {
             return (Arc::clone(stream), related.or(only));
         }
-        let newest = self
-            .exchanges
-            .keys()
-            .rev()
-            .copied()
-            .find_map(|number| of_exchange(self, number).map(|stream| (stream, Some(number))));
+        let newest =
+            self.exchanges.keys().rev().copied().find_map(|number| {
+                of_exchange(self, number).map(|stream| (stream, related.or(Some(number))))
+            });
         newest.unwrap_or_else(|| (self.standalone(memory), related.or(only)))
     }
 
-    /// Keeps a complete stream for replay where there is something to replay. Returns whether it was kept.
-    pub(super) fn retire_stream(&mut self, number: u64) -> bool {
-        let Some(stream) = self.streams.get(&number) else { return false };
+    /// Keeps a complete stream for replay where there is something to replay.
+    pub(super) fn retire_stream(&mut self, number: u64, now: Instant, timers: &mut Timers) {
+        let Some(stream) = self.streams.get(&number) else { return };
         if stream.remains() == Remains::Nothing {
             self.streams.remove(&number);
-            return false;
+            return;
         }
-        self.finished.push_back(number);
+        self.finished.insert(number, now);
+        self.keep_stream(number, now, timers);
         if self.finished.len() > MAX_FINISHED {
             let seen = |number: &u64| {
                 self.streams.get(number).is_none_or(|stream| stream.remains() != Remains::Unseen)
             };
-            let victim = self.finished.iter().position(seen).unwrap_or(0);
-            if let Some(number) = self.finished.remove(victim) {
-                self.streams.remove(&number);
+            let oldest = || self.finished.keys().next().copied();
+            if let Some(victim) = self.finished.keys().copied().find(seen).or_else(oldest) {
+                self.forget_stream(victim, timers);
             }
         }
-        true
+    }
+
+    /// Keeps a complete stream from now on for as long as one is kept.
+    pub(super) fn keep_stream(&mut self, number: u64, now: Instant, timers: &mut Timers) {
+        if let Some(until) = self.finished.get_mut(&number) {
+            timers.clear(*until, self.key, Due::Replay(number));
+            *until = now + REPLAY_TIME;
+            timers.set(*until, self.key, Due::Replay(number));
+        }
     }
 
     /// Gives a complete stream up.
-    pub(super) fn forget_stream(&mut self, number: u64) {
+    pub(super) fn forget_stream(&mut self, number: u64, timers: &mut Timers) {
         self.streams.remove(&number);
-        self.finished.retain(|finished| *finished != number);
+        if let Some(until) = self.finished.remove(&number) {
+            timers.clear(until, self.key, Due::Replay(number));
+        }
     }
 
     /// Gives up what is only kept for replay and was delivered.
-    pub(super) fn forget_seen_streams(&mut self) {
-        let seen: Vec<u64> = self
+    pub(super) fn forget_seen(&mut self, timers: &mut Timers) {
+        self.streams.values().for_each(|stream| stream.forget_seen());
+        let empty: Vec<u64> = self
             .finished
-            .iter()
+            .keys()
             .copied()
-            .filter(|number| {
-                self.streams
-                    .get(number)
-                    .is_none_or(|stream| stream.remains() != Remains::Unseen && !stream.has_reader())
-            })
+            .filter(|number| self.streams.get(number).is_none_or(|stream| !stream.has_unread()))
             .collect();
-        for number in seen {
-            self.forget_stream(number);
+        for number in empty {
+            self.forget_stream(number, timers);
         }
     }
 
-    /// The server requests on one stream are on another now.
-    pub(super) fn move_server_requests(&mut self, from: u64, to: u64) {
-        self.server_requests
-            .values_mut()
-            .filter(|asked| asked.stream == from)
-            .for_each(|asked| asked.stream = to);
+    /// These server requests are on another stream now.
+    pub(super) fn move_server_requests(&mut self, ids: &[RequestId], to: u64) {
+        for id in ids {
+            if let Some(asked) = self.server_requests.get_mut(id) {
+                asked.stream = to;
+            }
+        }
     }
 
-    /// A server request has its answer, or will have none.
-    pub(super) fn forget_server_request(&mut self, id: &RequestId) -> Option<ServerRequest> {
+    /// Whether a server request with this id came before.
+    pub(super) fn knows_server_request(&self, id: &RequestId) -> bool {
+        self.server_requests.contains_key(id) || self.answered.contains(id)
+    }
+
+    /// A server request has its answer, or will have none. The far end's silence counts anew: until now it was the client's.
+    pub(super) fn forget_server_request(
+        &mut self,
+        id: &RequestId,
+        now: Instant,
+        timers: &mut Timers,
+    ) -> Option<ServerRequest> {
         let asked = self.server_requests.remove(id)?;
+        timers.clear(asked.timer_at, self.key, Due::ServerRequest(asked.number));
         if let Some(exchange) = asked.exchange.and_then(|number| self.exchanges.get_mut(&number)) {
             exchange.asking = exchange.asking.saturating_sub(1);
+            exchange.last_heard = now;
         }
-        self.answered.push_back(id.clone());
+        self.remember_server_request(id.clone());
+        Some(asked)
+    }
+
+    /// Takes another server request with this id for a duplicate from now on.
+    pub(super) fn remember_server_request(&mut self, id: RequestId) {
+        self.answered.push_back(id);
         if self.answered.len() > MAX_REMEMBERED {
             self.answered.pop_front();
         }
-        Some(asked)
     }
 }

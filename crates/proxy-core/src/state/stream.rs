@@ -88,6 +88,15 @@ pub(crate) enum Remains {
     Unseen,
 }
 
+/// What a stream took over from another.
+#[derive(Debug, Default)]
+pub(crate) struct Adopted {
+    /// The server requests among it.
+    pub(crate) requests: Vec<RequestId>,
+    /// How many notifications had to go for it.
+    pub(crate) dropped: u64,
+}
+
 #[derive(Debug)]
 pub(crate) struct Stream {
     number: u64,
@@ -98,7 +107,7 @@ pub(crate) struct Stream {
 struct Log {
     memory: Arc<Memory>,
     media: Media,
-    /// Whether events have left, or may leave, as server-sent events, so that their ids are known to the client.
+    /// Whether events have left, or can leave only as server-sent events, so that their ids are or will be known to the client.
     streaming: bool,
     entries: VecDeque<Entry>,
     bytes: usize,
@@ -169,8 +178,9 @@ impl Stream {
         if log.closed || (log.media == Media::Json && kind != Kind::Answer) {
             return u64::from(kind == Kind::Notification);
         }
-        if kind == Kind::Answer {
-            log.settle_one();
+        match kind {
+            Kind::Answer => log.settle_one(),
+            Kind::Notification | Kind::Request(_) => log.streaming = true,
         }
         let dropped = log.push(kind, text);
         log.wake();
@@ -185,11 +195,16 @@ impl Stream {
     }
 
     /// Takes over what another stream has not delivered.
-    pub(crate) fn adopt(&self, other: &Stream) {
+    pub(crate) fn adopt(&self, other: &Stream) -> Adopted {
         let moved = other.lock().take_unread();
+        let mut adopted = Adopted::default();
         for (kind, text) in moved {
-            self.push(kind, text);
+            if let Kind::Request(id) = &kind {
+                adopted.requests.push(id.clone());
+            }
+            adopted.dropped += self.push(kind, text);
         }
+        adopted
     }
 
     /// Takes back a request of the server's that no reader was given. Returns whether it was still there.
@@ -205,6 +220,14 @@ impl Stream {
                 true
             }
             None => false,
+        }
+    }
+
+    /// Gives up what was delivered, so that it cannot be replayed any more.
+    pub(crate) fn forget_seen(&self) {
+        let mut log = self.lock();
+        while log.entries.front().is_some_and(|entry| entry.number < log.unread) {
+            log.remove(0);
         }
     }
 
@@ -247,12 +270,10 @@ impl Stream {
     /// Decides what the reply is, as far as it can be decided; `must` decides for a stream where it is open.
     pub(crate) fn decide(&self, must: bool, context: Option<&mut Context<'_>>) -> Poll<Decision> {
         let mut log = self.lock();
-        if !log.streaming && log.is_complete() && log.entries.iter().all(|entry| entry.kind == Kind::Answer) {
+        if !log.streaming && log.is_complete() {
             return Poll::Ready(Decision::Whole(log.take_all()));
         }
-        let undecided =
-            log.media == Media::Any && log.entries.iter().all(|entry| entry.kind == Kind::Answer) && !must;
-        if log.media != Media::Json && !undecided {
+        if log.media != Media::Json && (log.streaming || must) {
             log.streaming = true;
             return Poll::Ready(Decision::Stream);
         }
@@ -316,9 +337,10 @@ impl Stream {
         self.lock().entries.back().is_some_and(|entry| entry.number > event)
     }
 
-    /// Whether an event with this number was ever given out.
+    /// Whether an event with this number may ever have been given out.
     pub(crate) fn knows(&self, event: u64) -> bool {
-        event < self.lock().next
+        let log = self.lock();
+        log.streaming && event < log.next
     }
 
     fn lock(&self) -> MutexGuard<'_, Log> {

@@ -4,7 +4,7 @@ use std::{cmp::max, collections::BTreeSet};
 
 use tokio::time::Instant;
 
-use super::{Key, REPLAY_TIME, State, close::Closing, exchange::Ending, stream::Remains};
+use super::{Key, State, close::Closing, exchange::Ending, stream::Remains};
 use crate::message::RequestId;
 
 /// What a deadline is of.
@@ -116,7 +116,7 @@ impl State {
             self.timers.set(at, key, Due::ServerRequest(number));
             return;
         }
-        session.forget_server_request(&id);
+        session.forget_server_request(&id, now, &mut self.timers);
         self.metrics.discard("server_request_unanswered");
         self.refuse_server_request(
             key,
@@ -130,10 +130,10 @@ impl State {
     fn expire_replay(&mut self, key: Key, number: u64, now: Instant) {
         let Some(session) = self.sessions.get_mut(&key) else { return };
         let Some(stream) = session.streams.get(&number) else { return };
-        if stream.remains() == Remains::Unseen {
-            self.timers.set(now + REPLAY_TIME, key, Due::Replay(number));
+        if stream.remains() == Remains::Unseen || stream.has_reader() {
+            session.keep_stream(number, now, &mut self.timers);
         } else {
-            session.forget_stream(number);
+            session.forget_stream(number, &mut self.timers);
         }
     }
 }
