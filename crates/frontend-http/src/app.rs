@@ -27,7 +27,7 @@ use crate::{
 
 /// The HTTP front end over a [`Proxy`]: the MCP endpoint, `/livez`, `/readyz`, `/health` and `/metrics`.
 ///
-/// Give it to [`serve`](crate::serve), or take its [`router`](Self::router) into an axum application of your own.
+/// Give it to [`serve`](crate::serve()), or take its [`router`](Self::router) into an axum application of your own.
 pub struct App {
     shared: Shared,
     server_path: String,
@@ -70,8 +70,11 @@ impl App {
             Ok(guard) if problems.is_empty() => guard,
             Ok(_) => return Err(InvalidConfig { problems }),
             Err(found) => {
-                problems.extend(found.into_iter().map(within("security")));
-                problems.dedup_by(|one, other| one.key == other.key);
+                for problem in found.into_iter().map(within("security")) {
+                    if problems.iter().all(|known| known.key != problem.key) {
+                        problems.push(problem);
+                    }
+                }
                 return Err(InvalidConfig { problems });
             }
         };
@@ -96,7 +99,7 @@ impl App {
         self
     }
 
-    /// Counts into these metrics, and serves the registry under `/metrics`, which is empty-handed with 404 otherwise.
+    /// Counts into these metrics, and serves the registry under `/metrics`. Default: `/metrics` gets 404.
     #[must_use]
     pub fn metrics(mut self, metrics: HttpMetrics, registry: Arc<Registry>) -> Self {
         self.shared.metrics = metrics;

@@ -77,10 +77,8 @@ async fn item_86_the_clients_token_never_reaches_the_far_end() {
     let (request, reply) = harness.call(&client, call(1)).await;
     // All that a backend is ever given about a message.
     let given = format!("{request:?} {}", json_of(&request));
-    for secret in [TOKEN, "Bearer", "ci", client.session.as_str()] {
-        assert!(!given.contains(&format!("\"{secret}\"")) && !given.contains(TOKEN), "{secret}");
-    }
-    assert!(!given.contains(&client.session));
+    assert!(!given.contains(TOKEN) && !given.contains("Bearer"), "{given}");
+    assert!(!given.contains(&client.session), "nor does the client's session id");
     harness.far.answer(&request, &json!({}));
     reply.join().await.json().await;
 }
