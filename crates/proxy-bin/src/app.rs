@@ -122,18 +122,17 @@ impl App {
             async move { Ended::Listener(frontend_http::serve(listener, front_end, stop).await) }
         });
 
-        let failure = tokio::select! {
+        let mut failure = tokio::select! {
             () = shutdown.cancelled() => None,
             Some(ended) = parts.join_next() => Some(early(ended?, &stop_listener)),
         };
         let deadline = Instant::now() + grace;
-        let failure = match failure {
-            Some(failure) => Some(failure),
-            None => tokio::select! {
+        if failure.is_none() {
+            failure = tokio::select! {
                 () = proxy.drain(deadline - LAST_STEPS.min(grace / 4)) => None,
                 Some(ended) = parts.join_next() => Some(early(ended?, &stop_listener)),
-            },
-        };
+            };
+        }
         stop_backend.cancel();
         let stopped = tokio::time::timeout_at(deadline, stop(&mut parts, &stop_listener)).await;
         if let Some(failure) = failure {

@@ -26,6 +26,7 @@ struct Proxy {
     replies: String,
     process: Child,
     log: Lines<BufReader<ChildStderr>>,
+    logged: String,
     address: SocketAddr,
 }
 
@@ -40,6 +41,7 @@ impl Proxy {
             .env("AWS_ACCESS_KEY_ID", "test")
             .env("AWS_SECRET_ACCESS_KEY", "test")
             .env("AWS_REGION", "us-east-1")
+            .env("RUST_LOG", "trace")
             .env("MCP_PROXY_BACKEND__SQS__READ_QUEUE_URL", &requests)
             .env("MCP_PROXY_BACKEND__SQS__ENDPOINT_URL", emulator.endpoint_url())
             .stderr(Stdio::piped())
@@ -53,6 +55,7 @@ impl Proxy {
             replies: String::new(),
             process,
             log,
+            logged: String::new(),
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
         };
         let connected = proxy.logged("connected to the backend").await;
@@ -69,6 +72,7 @@ impl Proxy {
         loop {
             let line = timeout(PATIENCE, self.log.next_line()).await.expect(message).unwrap().expect(message);
             let entry: Value = serde_json::from_str(&line).expect(&line);
+            self.logged.push_str(&line);
             if entry["message"].as_str().is_some_and(|text| text.starts_with(message)) {
                 return entry;
             }
@@ -185,7 +189,11 @@ async fn a_request_in_flight_is_answered_after_the_signal() {
     let (response, ()) = tokio::join!(call, drain);
     assert!(response.contains("at last"), "{response}");
 
+    proxy.logged("ended").await;
     assert_eq!(proxy.exit_code().await, Some(0));
+    for secret in ["at last", "far end", &session] {
+        assert!(!proxy.logged.contains(secret), "{secret} in the log, which is set to trace");
+    }
     let created = proxy.replies.rsplit('/').next().unwrap();
     assert!(created.starts_with("mcp-proxy-responses"), "{created}");
     assert!(proxy.emulator.depth(created).is_none(), "the created queue is deleted");

@@ -25,16 +25,13 @@ const FLAT: [(&str, &str, &str); 10] = [
 const OF_BACKENDS: [(&str, &str); 2] =
     [("wait_time_seconds", "wait_time"), ("visibility_timeout_seconds", "visibility_timeout")];
 
-/// Settings of the Python proxy that have no meaning here, at the top level and in `[session]`, and why.
-const WITHOUT_EFFECT: [(&str, &str); 1] =
-    [("connection_pool_size", "all sessions share one connection to the backend, so there is no pool")];
-
-/// The same within the table of a backend.
-const WITHOUT_EFFECT_IN_BACKENDS: [(&str, &str); 2] = [
+/// Settings of the Python proxy that have no meaning here, and why: at the top level, in `[session]` and in backends' tables.
+const WITHOUT_EFFECT: [(&str, &str); 3] = [
+    ("connection_pool_size", "all sessions share one connection to the backend, so there is no pool"),
     ("poll_interval_seconds", "long polls follow each other without a pause, so there is no interval"),
     (
         "transport_timeout_seconds",
-        "the connection to the backend lasts as long as the process; see request_timeout_max",
+        "the connection to the backend lasts as long as the process; request_timeout_max bounds requests",
     ),
 ];
 
@@ -70,7 +67,7 @@ pub(super) fn rename(values: Dict, transport: Option<&str>) -> Renamed {
             }
             ("session", Value::Dict(_, table)) => {
                 for (key, value) in table {
-                    match reason(&WITHOUT_EFFECT, &key) {
+                    match why_idle(&key) {
                         Some(reason) => renamed.without_effect.push((format!("session.{key}"), reason)),
                         None => renamed.put(&["session", &key], &format!("session.{key}"), value),
                     }
@@ -83,7 +80,7 @@ pub(super) fn rename(values: Dict, transport: Option<&str>) -> Renamed {
     for (key, value) in others {
         if let Some((_, table, name)) = FLAT.iter().find(|(other, ..)| *other == key) {
             renamed.put(&[table, name], &key, value);
-        } else if let Some(reason) = reason(&WITHOUT_EFFECT, &key) {
+        } else if let Some(reason) = why_idle(&key) {
             renamed.without_effect.push((key, reason));
         } else {
             renamed.put_backend(transport.unwrap_or(DEFAULT_TRANSPORT), value);
@@ -102,7 +99,7 @@ impl Renamed {
         self.put(&["backend", &name], &format!("backend.{name}"), Value::from(Dict::new()));
         for (key, value) in settings {
             let written = format!("backend.{name}.{key}");
-            if let Some(reason) = reason(&WITHOUT_EFFECT_IN_BACKENDS, &key) {
+            if let Some(reason) = why_idle(&key) {
                 self.without_effect.push((written, reason));
                 continue;
             }
@@ -138,13 +135,12 @@ impl Renamed {
 }
 
 fn is_other_name(key: &str) -> bool {
-    key == "backend_config"
-        || FLAT.iter().any(|(other, ..)| *other == key)
-        || reason(&WITHOUT_EFFECT, key).is_some()
+    key == "backend_config" || FLAT.iter().any(|(other, ..)| *other == key) || why_idle(key).is_some()
 }
 
-fn reason(table: &[(&str, &'static str)], key: &str) -> Option<&'static str> {
-    table.iter().find(|(name, _)| *name == key).map(|(_, reason)| *reason)
+/// Why this setting does nothing here, if it is one of those.
+fn why_idle(key: &str) -> Option<&'static str> {
+    WITHOUT_EFFECT.iter().find(|(name, _)| *name == key).map(|(_, reason)| *reason)
 }
 
 /// All names that are not this program's own.
@@ -152,6 +148,6 @@ fn reason(table: &[(&str, &'static str)], key: &str) -> Option<&'static str> {
 pub(super) fn other_names() -> Vec<&'static str> {
     let flat = FLAT.iter().map(|(name, ..)| *name);
     let of_backends = OF_BACKENDS.iter().map(|(name, _)| *name);
-    let idle = WITHOUT_EFFECT.iter().chain(&WITHOUT_EFFECT_IN_BACKENDS).map(|(name, _)| *name);
+    let idle = WITHOUT_EFFECT.iter().map(|(name, _)| *name);
     flat.chain(of_backends).chain(idle).chain(["backend_config"]).collect()
 }
