@@ -211,7 +211,7 @@ impl State {
         let message = request.readdressed(RequestId::string(wire), wire_token.as_ref())?;
         let outgoing =
             session.outgoing(message.into(), Some(number), Receipt::Request(number), now + timeouts.silence);
-        session.exchanges.insert(number, exchange);
+        session.exchanges.insert(number, Box::new(exchange));
         if is_held {
             session.held.push(outgoing);
         } else {

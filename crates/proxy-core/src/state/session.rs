@@ -55,7 +55,8 @@ pub(super) struct Session {
     pub(super) capabilities: ClientCapabilities,
     /// Counts the messages to the far end; a request's is also its wire id's.
     pub(super) next_number: u64,
-    pub(super) exchanges: BTreeMap<u64, Exchange>,
+    /// Boxed, since a map keeps room for eleven once it had one.
+    pub(super) exchanges: BTreeMap<u64, Box<Exchange>>,
     /// Requests that wait for the handshake to be over.
     pub(super) held: Vec<Outgoing>,
     /// Requests that ended while their send was under way, and why: the far end is told once they are out.

@@ -40,7 +40,7 @@ impl World {
             assert_eq!(session.questions[&id].answers, 1, "{method} never reaches this client");
         }
         if how % 5 == 0 && session.is_alive {
-            assert_eq!(self.rig.deliver(&route, &text, wire.as_ref(), None), Disposition::Accepted);
+            assert_ne!(self.rig.deliver(&route, &text, wire.as_ref(), None), Disposition::Unroutable);
         }
     }
 
@@ -175,6 +175,11 @@ impl World {
                 self.sessions[at].close(&["session_idle", "timeout", "handshake_failed"]);
             }
             self.settle_held(at);
+            for call in 0..self.sessions[at].calls.len() {
+                if !self.is_live(at, call) {
+                    self.sessions[at].calls[call].end(Expected::Reason(&["timeout"]));
+                }
+            }
         }
     }
 
