@@ -131,11 +131,15 @@ impl Proxy {
         if self.is_draining() {
             return not_ready("the proxy is shutting down");
         }
-        let known = *self.checked.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((at, was_ready)) = known
-            && at.elapsed() < CHECK_HOLDS
         {
-            return if was_ready { Ok(()) } else { not_ready("the backend was not ready a moment ago") };
+            let mut checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some((at, was_ready)) = &mut *checked {
+                if at.elapsed() < CHECK_HOLDS {
+                    return if *was_ready { Ok(()) } else { not_ready("the backend was not ready a moment ago") };
+                }
+                // Whoever asks while this check runs gets the last result: many may ask, and each question costs calls.
+                *at = Instant::now();
+            }
         }
         let result = self.backend.check().await;
         if let Err(error) = &result {
