@@ -1,5 +1,7 @@
 //! The command line of the built binary, without any service.
 
+#![expect(clippy::unwrap_used, reason = "what a test's helper cannot do fails the test")]
+
 use std::{
     fs,
     path::PathBuf,

@@ -1,5 +1,7 @@
 //! The built binary serving: start, drain, abort, over the emulator and with the far end played by hand.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "what a test's helper cannot do fails the test")]
+
 use std::{net::SocketAddr, process::Stdio, time::Duration};
 
 use serde_json::{Value, json};
