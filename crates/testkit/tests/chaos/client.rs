@@ -143,7 +143,7 @@ impl Conversation {
         let pending = self.send(&request)?.expect("an answer to come");
         let is_cancelled = dice.u8(..10) == 0;
         if is_cancelled {
-            tokio::time::sleep(Duration::from_millis(dice.u64(..3000))).await;
+            tokio::time::sleep(Duration::from_millis(dice.u64(..3000))).await; // allowed: the clock is paused
             let cancel =
                 json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": id}});
             if let Err(refusal) = self.send(&cancel) {
