@@ -135,7 +135,11 @@ impl Proxy {
             let mut checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some((at, was_ready)) = &mut *checked {
                 if at.elapsed() < CHECK_HOLDS {
-                    return if *was_ready { Ok(()) } else { not_ready("the backend was not ready a moment ago") };
+                    return if *was_ready {
+                        Ok(())
+                    } else {
+                        not_ready("the backend was not ready a moment ago")
+                    };
                 }
                 // Whoever asks while this check runs gets the last result: many may ask, and each question costs calls.
                 *at = Instant::now();
@@ -281,3 +285,6 @@ impl fmt::Debug for Proxy {
         formatter.debug_struct("Proxy").field("backend", &self.backend).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -132,6 +132,11 @@ impl State {
         self.draining
     }
 
+    #[cfg(test)]
+    pub(crate) fn routes(&self) -> Vec<RouteKey> {
+        self.by_route.keys().cloned().collect()
+    }
+
     /// Whether clients' undelivered messages take all the memory that they may, after giving up what is only kept for replay.
     fn is_memory_full(&mut self, now: Instant) -> bool {
         if !self.memory.is_full() {

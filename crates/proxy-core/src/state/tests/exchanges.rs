@@ -11,7 +11,7 @@ fn ids_and_tokens_come_back_with_value_and_type() {
         rig.deliver(&client.route, &progress(&wire, 1), None, None);
         rig.answer(&wire, r#""result":{"big":9007199254740993,"text":"é"}"#);
         let (texts, ended) = Reader::of(&client, &stream).read();
-        assert!(texts[0].contains(&format!(r#""progressToken":{}"#, id)), "{texts:?}");
+        assert!(texts[0].contains(&format!(r#""progressToken":{id}"#)), "{texts:?}");
         let expected = r#""result":{"big":9007199254740993,"text":"é"}"#;
         assert_eq!((texts[1].clone(), ended), (format!(r#"{{"jsonrpc":"2.0","id":{id},{expected}}}"#), true));
     }

@@ -115,20 +115,19 @@ impl World {
     fn open(&mut self, pick: u16, how: u16) {
         let name = ["alice", "bob"][usize::from(pick % 2)];
         let version = ["2025-03-26", LATEST][usize::from(how % 2)];
-        let has_capabilities = how % 3 != 0;
         if self.sessions.iter().filter(|session| session.is_alive).count() >= self.config.max_sessions
             || self.rig.state.is_draining()
             || self.rig.state.is_memory_full(self.rig.now)
         {
             return;
         }
-        let capabilities = if has_capabilities { ALL_CAPABILITIES } else { "{}" };
+        let capabilities = if how.is_multiple_of(3) { "{}" } else { ALL_CAPABILITIES };
         let (client, stream) = self.rig.initialize(name, version, capabilities);
         let mut session = SessionModel {
             index: self.sessions.len(),
             client,
-            has_capabilities,
-            has_batches: version == "2025-03-26",
+            capabilities,
+            version,
             confirming: false,
             is_alive: true,
             was_lost: false,
@@ -144,11 +143,17 @@ impl World {
     fn forward(&mut self, pick: u16, how: u16) {
         let Some(at) = self.pick(pick) else { return };
         let media = [Media::Any, Media::EventStream, Media::Json][usize::from(how / 7) % 3];
-        let count = if self.sessions[at].has_batches && how % 5 == 0 { 2 + usize::from(how % 2) } else { 1 };
+        let count = if self.sessions[at].version != LATEST && how.is_multiple_of(5) {
+            2 + usize::from(how % 2)
+        } else {
+            1
+        };
         let ids: Vec<String> =
             (0..count).map(|nth| IDS[(usize::from(how / 3) + nth) % IDS.len()].to_owned()).collect();
-        let tokens: Vec<Option<String>> =
-            ids.iter().map(|_| (how % 4 != 0).then(|| IDS[usize::from(how) % 2].to_owned())).collect();
+        let tokens: Vec<Option<String>> = ids
+            .iter()
+            .map(|_| (!how.is_multiple_of(4)).then(|| IDS[usize::from(how) % 2].to_owned()))
+            .collect();
         let texts: Vec<String> = ids
             .iter()
             .zip(&tokens)
@@ -265,7 +270,7 @@ impl World {
             1 => Err(failure(Delivery::MaybeSent)),
             _ => Ok(Sent::default()),
         };
-        let not_sent = how % 8 == 0;
+        let not_sent = how.is_multiple_of(8);
         let failed = how % 8 < 2;
         let at = self.sessions.iter().position(|session| session.client.key == key).unwrap();
         let was_live = (0..self.sessions[at].calls.len())
@@ -300,11 +305,11 @@ impl World {
         let session = &self.sessions[at];
         let wire = session.wire(call);
         let is_initialize = session.calls[call].is_initialize;
-        let is_error = how % 7 == 0;
+        let is_error = how.is_multiple_of(7);
         let outcome = match (is_error, is_initialize) {
             (true, _) => format!(r#""error":{{"code":-32000,"message":"no","data":{{"mark":"{mark}"}}}}"#),
             (false, true) => {
-                format!(r#""result":{{"protocolVersion":"{}","mark":"{mark}"}}"#, session.version())
+                format!(r#""result":{{"protocolVersion":"{}","mark":"{mark}"}}"#, session.version)
             }
             (false, false) => format!(r#""result":{{"mark":"{mark}"}}"#),
         };
@@ -312,7 +317,7 @@ impl World {
             0 => self.sessions[usize::from(how) % self.sessions.len()].route().clone(),
             _ => session.route().clone(),
         };
-        let before = (how % 3 == 0).then_some(session.calls[call].sequence);
+        let before = (how.is_multiple_of(3)).then_some(session.calls[call].sequence);
         let was_held = session.calls[call].held.is_some();
         let text = format!(r#"{{"jsonrpc":"2.0","id":"{wire}",{outcome}}}"#);
         let is_stray = &route != session.route();
@@ -339,7 +344,7 @@ impl World {
         let Some((at, call)) = self.pick_call(pick, how) else { return };
         let mark = self.mark(at);
         let live = self.is_live(at, call);
-        let number = (how % 2 == 0).then(|| self.sessions[at].number(call));
+        let number = (how.is_multiple_of(2)).then(|| self.sessions[at].number(call));
         let session = &self.sessions[at];
         let (wire, token) = (session.wire(call), session.calls[call].token.is_some());
         let text = format!(
@@ -350,7 +355,7 @@ impl World {
         if &other != session.route() {
             assert_eq!(self.rig.deliver(&other, &text, None, None), Disposition::Unroutable);
         }
-        if how % 5 == 0 {
+        if how.is_multiple_of(5) {
             return; // lost on the way
         }
         let route = session.route().clone();
@@ -362,7 +367,7 @@ impl World {
         };
         assert_eq!(self.rig.deliver(&route, &text, None, number), expected);
         self.settle_held(at);
-        if how % 3 == 0 && number.is_some() && expected == Disposition::Accepted {
+        if how.is_multiple_of(3) && number.is_some() && expected == Disposition::Accepted {
             self.rig.deliver(&route, &text, None, number);
             self.settle_held(at);
         }
@@ -385,7 +390,7 @@ impl World {
         let text = format!(
             r#"{{"jsonrpc":"2.0","method":"notifications/message","params":{{"level":"info","mark":"{mark}"}}}}"#
         );
-        let related = self.pick_call(pick, how).filter(|_| how % 3 != 0);
+        let related = self.pick_call(pick, how).filter(|_| !how.is_multiple_of(3));
         let number = related.map(|(_, call)| self.sessions[at].number(call));
         let wire = related.map(|(_, call)| self.sessions[at].wire(call));
         let route = self.sessions[at].route().clone();
@@ -393,7 +398,7 @@ impl World {
         assert_eq!(disposition == Disposition::Unroutable, !self.sessions[at].is_alive);
         self.settle_held(at);
         // A duplicate is known by its number as long as its exchange lives.
-        if related.is_some_and(|(_, call)| how % 2 == 0 && self.is_live(at, call))
+        if related.is_some_and(|(_, call)| how.is_multiple_of(2) && self.is_live(at, call))
             && disposition == Disposition::Accepted
         {
             assert_ne!(self.rig.deliver(&route, &text, wire.as_ref(), number), Disposition::Unroutable);

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::*;
+use super::{super::close::Departing, *};
 
 /// How a call has to end for its client.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,8 +59,8 @@ pub(super) struct View {
 pub(super) struct SessionModel {
     pub(super) index: usize,
     pub(super) client: Client,
-    pub(super) has_capabilities: bool,
-    pub(super) has_batches: bool,
+    pub(super) capabilities: &'static str,
+    pub(super) version: &'static str,
     pub(super) confirming: bool,
     pub(super) is_alive: bool,
     /// The far end lost it, so that nobody is there to be told anything.
@@ -113,10 +113,6 @@ impl View {
 impl SessionModel {
     pub(super) fn route(&self) -> &RouteKey {
         &self.client.route
-    }
-
-    pub(super) fn version(&self) -> &'static str {
-        if self.has_batches { "2025-03-26" } else { LATEST }
     }
 
     /// Requests that were admitted together: they share a stream, and their numbers count up.
@@ -183,40 +179,37 @@ impl SessionModel {
             let answers = texts.iter().filter(|text| is_response(text)).count();
             assert!(answers <= calls.len(), "{texts:?}");
             for call in calls {
-                self.check_call(call, &texts, view, is_final);
+                check_call(call, &texts, view, is_final);
             }
         }
     }
+}
 
-    fn check_call(&self, call: &Call, texts: &[&str], view: &View, is_final: bool) {
-        let head = format!(r#"{{"jsonrpc":"2.0","id":{},"#, call.id);
-        let positions: Vec<usize> =
-            (0..texts.len()).filter(|at| is_response(texts[*at]) && texts[*at].starts_with(&head)).collect();
-        // Calls of one stream have different ids, so every answer under this id is this call's.
-        assert!(positions.len() <= 1, "answered twice: {texts:?}");
-        if let Some(position) = positions.first() {
-            let text = texts[*position];
-            match &call.expected {
-                Expected::Answer(expected) => assert_eq!(mark(text).as_ref(), Some(expected), "{text}"),
-                Expected::Reason(reasons) => {
-                    assert!(reasons.contains(&reason(text).unwrap().as_str()), "{text} {reasons:?}");
-                }
-                Expected::Nothing => panic!("cancelled and answered: {text}"),
-                Expected::Open if call.held.is_some() => assert_eq!(mark(text), call.held),
-                Expected::Open => panic!("answered out of nowhere: {text}"),
+fn check_call(call: &Call, texts: &[&str], view: &View, is_final: bool) {
+    let head = format!(r#"{{"jsonrpc":"2.0","id":{},"#, call.id);
+    let positions: Vec<usize> =
+        (0..texts.len()).filter(|at| is_response(texts[*at]) && texts[*at].starts_with(&head)).collect();
+    // Calls of one stream have different ids, so every answer under this id is this call's.
+    assert!(positions.len() <= 1, "answered twice: {texts:?}");
+    if let Some(position) = positions.first() {
+        let text = texts[*position];
+        match &call.expected {
+            Expected::Answer(expected) => assert_eq!(mark(text).as_ref(), Some(expected), "{text}"),
+            Expected::Reason(reasons) => {
+                assert!(reasons.contains(&reason(text).unwrap().as_str()), "{text} {reasons:?}");
             }
-            let own = format!(r#""call":{},"#, call.number);
-            assert!(
-                !texts[position + 1..].iter().any(|text| text.contains(&own)),
-                "progress after the answer"
-            );
-        } else if is_final && !view.lost {
-            assert_eq!(call.expected, Expected::Nothing, "no answer: {call:?} {texts:?}");
+            Expected::Nothing => panic!("cancelled and answered: {text}"),
+            Expected::Open if call.held.is_some() => assert_eq!(mark(text), call.held),
+            Expected::Open => panic!("answered out of nowhere: {text}"),
         }
-        for text in texts.iter().filter(|text| text.contains(&format!(r#""call":{},"#, call.number))) {
-            let token = call.token.as_ref().expect("progress was asked for");
-            assert!(text.contains(&format!(r#""progressToken":{token},"#)), "{text} {token}");
-        }
+        let own = format!(r#""call":{},"#, call.number);
+        assert!(!texts[position + 1..].iter().any(|text| text.contains(&own)), "progress after the answer");
+    } else if is_final && !view.lost {
+        assert_eq!(call.expected, Expected::Nothing, "no answer: {call:?} {texts:?}");
+    }
+    for text in texts.iter().filter(|text| text.contains(&format!(r#""call":{},"#, call.number))) {
+        let token = call.token.as_ref().expect("progress was asked for");
+        assert!(text.contains(&format!(r#""progressToken":{token},"#)), "{text} {token}");
     }
 }
 
@@ -246,7 +239,7 @@ pub(super) fn check_state(rig: &Rig, config: &SessionConfig, under_way: usize) {
         .sum();
     assert_eq!(state.timers.len(), timers, "every timer is of something, and everything has its timer");
     let counted: usize = sessions.clone().map(|session| session.under_way).sum();
-    let departing: usize = state.departing.values().map(|departing| departing.under_way()).sum();
+    let departing: usize = state.departing.values().map(Departing::under_way).sum();
     assert_eq!(counted + departing, under_way, "every send is reported");
     for session in sessions {
         assert!(session.exchanges.len() <= config.max_exchanges);

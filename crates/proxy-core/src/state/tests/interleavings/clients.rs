@@ -17,7 +17,7 @@ impl World {
         let method = ["sampling/createMessage", "roots/list", "ping"][usize::from(how) % 3];
         let text =
             format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{{"mark":"{mark}"}}}}"#);
-        let related = self.pick_call(pick, how).filter(|_| how % 2 == 0);
+        let related = self.pick_call(pick, how).filter(|_| how.is_multiple_of(2));
         let wire = related.map(|(_, call)| self.sessions[at].wire(call));
         let full = self.rig.state.is_memory_full(self.rig.now);
         let session = &mut self.sessions[at];
@@ -35,11 +35,11 @@ impl World {
         assert_eq!(self.rig.deliver(&route, &text, wire.as_ref(), None), expected);
         self.take_outbox();
         let session = &self.sessions[at];
-        let answered_here = session.is_alive && (method == "ping" || !session.has_capabilities);
+        let answered_here = session.is_alive && (method == "ping" || session.capabilities == "{}");
         if answered_here {
             assert_eq!(session.questions[&id].answers, 1, "{method} never reaches this client");
         }
-        if how % 5 == 0 && session.is_alive {
+        if how.is_multiple_of(5) && session.is_alive {
             assert_ne!(self.rig.deliver(&route, &text, wire.as_ref(), None), Disposition::Unroutable);
         }
     }
@@ -98,7 +98,7 @@ impl World {
         let Some((at, number)) = self.pick_view(pick, how) else { return };
         let client = self.sessions[at].client.clone();
         let view = self.sessions[at].views.get_mut(&number).unwrap();
-        view.decide(&client, how % 2 == 0);
+        view.decide(&client, how.is_multiple_of(2));
         view.read();
         self.sessions[at].check_views(false);
     }
@@ -120,7 +120,7 @@ impl World {
         let client = self.sessions[at].client.clone();
         let is_alive = self.sessions[at].is_alive;
         let draining = self.rig.state.is_draining();
-        if how % 2 == 0 {
+        if how.is_multiple_of(2) {
             match self.rig.listen(&client) {
                 Ok(reader) => {
                     assert!(is_alive && !draining);
@@ -137,7 +137,7 @@ impl World {
         }
         let view = self.sessions[at].views.get_mut(&number).unwrap();
         let Some(position) = view.position.clone() else { return };
-        let from = if how % 3 == 0 { format!("{number}-0") } else { position };
+        let from = if how.is_multiple_of(3) { format!("{number}-0") } else { position };
         if let Ok(Some(reader)) = self.rig.resume(&client, &from) {
             view.replace(reader, &mut self.rig);
             view.read();
@@ -265,9 +265,8 @@ impl World {
                 view.replace(reader, &mut self.rig);
                 view.read();
             }
-            Ok(None) => {}
             Err(_) if view.reader.is_none() && !is_alive => view.lost = true,
-            Err(_) => {}
+            Ok(None) | Err(_) => {}
         }
     }
 }
