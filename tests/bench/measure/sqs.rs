@@ -34,12 +34,13 @@ const AFTER_IDLE: Target = Target::AtMost(50.0);
 /// How many calls are in flight where the most is asked of it.
 const IN_FLIGHT: usize = 64;
 
+/// Stopped in this order, so that none misses another.
 struct Parts {
-    far_end: Part,
+    generator: Part,
+    bare_loop: Part,
     proxy: Part,
     address: SocketAddr,
-    bare_loop: Part,
-    generator: Part,
+    far_end: Part,
 }
 
 pub(super) async fn measure(plan: &Plan, report: &mut Report) -> Result<()> {
@@ -80,7 +81,7 @@ impl Parts {
         let (proxy, address) = Part::serve(Role::SqsProxy, &sqs)?;
         let (bare_loop, ()) = Part::start(Role::BareLoop, &sqs)?;
         let (generator, ()) = Part::start(Role::Generator, &[])?;
-        Ok(Self { far_end, proxy, address, bare_loop, generator })
+        Ok(Self { generator, bare_loop, proxy, address, far_end })
     }
 
     fn load(&mut self, plan: &Plan, connections: usize) -> Result<Loaded> {

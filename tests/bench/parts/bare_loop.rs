@@ -10,11 +10,7 @@ use aws_sdk_sqs::{
 };
 use serde::{Deserialize, Serialize};
 use testkit::emulator::client_for;
-use tokio::{
-    sync::Semaphore,
-    task::JoinSet,
-    time::{Instant, sleep_until},
-};
+use tokio::{sync::Semaphore, task::JoinSet, time::Instant};
 
 use super::{
     asked::Asked,
@@ -61,7 +57,7 @@ impl BareLoop {
             self.replies
         );
         self.send(vec![wire::entry(0, body, &attributes("initialize", ""))?]).await?;
-        let answers = self.receive().await?;
+        let answers = self.receive(LONGEST_WAIT).await?;
         ensure!(answers.len() == 1, "initialize was not answered");
         self.delete(&answers).await
     }
@@ -75,7 +71,7 @@ impl BareLoop {
         sending.spawn(Arc::clone(&self).send_all(Arc::clone(&places)));
         let (mut counted, mut deleting) = (0_u32, JoinSet::new());
         while Instant::now() < end {
-            let answers = self.receive().await?;
+            let answers = self.receive(LONGEST_WAIT).await?;
             places.add_permits(answers.len());
             if (start..end).contains(&Instant::now()) {
                 counted += u32::try_from(answers.len())?;
@@ -119,8 +115,13 @@ impl BareLoop {
         while let Some(deleted) = deleting.join_next().await {
             deleted??;
         }
-        sleep_until(Instant::now() + Duration::from_millis(200)).await;
-        self.client.purge_queue().queue_url(&self.replies).send().await?;
+        loop {
+            let left = self.receive(1).await?;
+            if left.is_empty() {
+                break;
+            }
+            self.delete(&left).await?;
+        }
         Ok(())
     }
 
@@ -136,9 +137,9 @@ impl BareLoop {
         Ok(())
     }
 
-    async fn receive(&self) -> Result<Vec<Message>> {
+    async fn receive(&self, wait: i32) -> Result<Vec<Message>> {
         let receive = self.client.receive_message().queue_url(&self.replies);
-        let receive = receive.max_number_of_messages(LARGEST_BATCH).wait_time_seconds(LONGEST_WAIT);
+        let receive = receive.max_number_of_messages(LARGEST_BATCH).wait_time_seconds(wait);
         Ok(receive.message_attribute_names("All").send().await?.messages.unwrap_or_default())
     }
 
