@@ -219,7 +219,7 @@ fn mark(text: &str) -> Option<String> {
     text[start..].split('"').next().map(str::to_owned)
 }
 
-fn is_response(text: &str) -> bool {
+pub(super) fn is_response(text: &str) -> bool {
     text.contains(r#""result":"#) || text.contains(r#""error":"#)
 }
 

@@ -148,3 +148,18 @@ fn expiring_always_moves_the_next_deadline_on() {
     }
     rig.leave(&reader);
 }
+
+#[test]
+fn the_exchange_that_asks_is_the_related_one_whichever_stream_carries_the_question() {
+    let mut rig = Rig::with(config(), usize::MAX);
+    let client = rig.open();
+    let (_, asking) = rig.call_as(&client, "1", Media::Json);
+    let (stream, other) = rig.call_as(&client, "2", Media::EventStream);
+    rig.related(&asking, &request("0", "roots/list"), None);
+    let mut reader = Reader::of(&client, &stream);
+    assert_eq!(reader.read().0, [request("0", "roots/list")]);
+    rig.advance(seconds(100));
+    let exchanges = &rig.state.sessions[&client.key].exchanges;
+    assert!(exchanges.contains_key(&asking.number()), "its client is being asked");
+    assert!(!exchanges.contains_key(&other.number()), "nobody asks for this one");
+}

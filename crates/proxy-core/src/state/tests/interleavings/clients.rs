@@ -3,7 +3,7 @@
 use super::{
     super::{
         super::Closing,
-        model::{Question, View},
+        model::{Question, View, is_response},
     },
     *,
 };
@@ -276,7 +276,10 @@ impl View {
     fn decide(&mut self, client: &Client, must: bool) {
         let Some(stream) = self.stream.take() else { return };
         match stream.decide(must, None) {
-            Poll::Ready(Decision::Whole(answers)) => self.whole = Some(answers),
+            Poll::Ready(Decision::Whole(answers)) => {
+                assert!(answers.iter().all(|text| is_response(text)), "answers alone are whole: {answers:?}");
+                self.whole = Some(answers);
+            }
             Poll::Ready(Decision::Stream) => {
                 let reader = Reader::of(client, &stream);
                 self.position.get_or_insert_with(|| reader.position());
