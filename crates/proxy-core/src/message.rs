@@ -187,7 +187,11 @@ impl Notification {
         let head = r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":"#;
         let params = format!(r#"{{"requestId":{},"reason":{}}}"#, id.to_json(), parse::json_string(reason));
         let span = head.len()..head.len() + params.len();
-        Self { text: format!("{head}{params}}}"), method: "notifications/cancelled".into(), params: Some(span) }
+        Self {
+            text: format!("{head}{params}}}"),
+            method: "notifications/cancelled".into(),
+            params: Some(span),
+        }
     }
 
     /// Its method.
