@@ -90,20 +90,36 @@ impl Target {
 impl fmt::Display for Report {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.is_quick {
-            writeln!(formatter, "A short run: good for comparing two builds, not for quoting.\n")?;
+            writeln!(formatter, "A short run: good for comparing two builds, not for quoting.")?;
         }
-        writeln!(formatter, "| | figure | value | target | |\n|---|---|---:|---:|---|")?;
-        for Figure { group, name, value, unit, target, is_met } in &self.figures {
+        let width = self.figures.iter().map(|figure| figure.name.chars().count()).max().unwrap_or_default();
+        let mut group = "";
+        for Figure { group: of, name, value, unit, target, is_met } in &self.figures {
+            if group != *of {
+                group = of;
+                let rule = "-".repeat(width);
+                writeln!(
+                    formatter,
+                    "\n{group}\n\n| {:width$} | {:>12} | {:>12} | |",
+                    "figure", "value", "target"
+                )?;
+                writeln!(formatter, "|-{rule}-|-------------:|-------------:|---|")?;
+            }
+            let value = with_unit("", *value, unit);
             let target = match target {
-                Some(Target::AtMost(most)) => format!("≤ {} {unit}", number(*most)),
-                Some(Target::AtLeast(least)) => format!("≥ {} {unit}", number(*least)),
+                Some(Target::AtMost(most)) => with_unit("≤ ", *most, unit),
+                Some(Target::AtLeast(least)) => with_unit("≥ ", *least, unit),
                 None => String::new(),
             };
             let verdict = is_met.map_or("", |is_met| if is_met { "met" } else { "MISSED" });
-            writeln!(formatter, "| {group} | {name} | {} {unit} | {target} | {verdict} |", number(*value))?;
+            writeln!(formatter, "| {name:width$} | {value:>12} | {target:>12} | {verdict} |")?;
         }
         Ok(())
     }
+}
+
+fn with_unit(before: &str, value: f64, unit: &str) -> String {
+    format!("{before}{} {unit}", number(value)).trim_end().to_owned()
 }
 
 /// Three or more significant digits.

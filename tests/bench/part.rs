@@ -41,7 +41,7 @@ impl Part {
     /// Starts another program, which is asked nothing.
     pub(crate) fn program(path: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Result<Self> {
         let mut command = Command::new(path);
-        command.args(arguments).envs(variables.iter().copied()).stderr(Stdio::null());
+        command.args(arguments).envs(variables.iter().copied());
         Self::spawn(&path.display().to_string(), &mut command)
     }
 

@@ -27,13 +27,17 @@ pub(super) async fn measure(proxy: &Path, report: &mut Report) -> Result<()> {
     // A port that is free now; the binary says only in its log which one it took.
     let address = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
     let (queue, endpoint) = (
-        format!("backend.sqs.read_queue_url=\"{}\"", ready.requests),
-        format!("backend.sqs.endpoint_url=\"{}\"", ready.endpoint),
+        format!("backend.sqs.read_queue_url={}", ready.requests),
+        format!("backend.sqs.endpoint_url={}", ready.endpoint),
     );
     let port = address.port().to_string();
     let arguments = ["serve", "--port", &port, "--set", &queue, "--set", &endpoint];
-    let variables =
-        [("AWS_ACCESS_KEY_ID", PROXY_KEY), ("AWS_SECRET_ACCESS_KEY", "secret"), ("AWS_REGION", "us-east-1")];
+    let variables = [
+        ("AWS_ACCESS_KEY_ID", PROXY_KEY),
+        ("AWS_SECRET_ACCESS_KEY", "secret"),
+        ("AWS_REGION", "us-east-1"),
+        ("RUST_LOG", "error"),
+    ];
     let binary = Part::program(proxy, &arguments, &variables)?;
     let give_up = Instant::now() + START;
     let mut client = loop {

@@ -49,7 +49,7 @@ pub(super) async fn measure(plan: &Plan, report: &mut Report) -> Result<()> {
     let lone = parts.load(plan, 1)?;
     add_load(report, 1, &lone);
     report.add_against(GROUP, "1 in flight: API calls of ours a call", lone.api_calls_each(), "", LONE);
-    let mut rounds = Vec::new();
+    let mut rounds: Vec<(Loaded, Ceiling)> = Vec::new();
     for round in 1..=plan.rounds {
         progress(format!("SQS, {IN_FLIGHT} calls in flight, round {round} of {}", plan.rounds))?;
         rounds.push((parts.load(plan, IN_FLIGHT)?, parts.ceiling(plan)?));
@@ -59,19 +59,40 @@ pub(super) async fn measure(plan: &Plan, report: &mut Report) -> Result<()> {
     }
     let each = median(rounds.iter().map(|(busy, _)| busy.api_calls_each()).collect());
     report.add_against(GROUP, format!("{IN_FLIGHT} in flight: API calls of ours a call"), each, "", BUSY);
-    let ceiling = median(rounds.iter().map(|(_, ceiling)| *ceiling).collect());
+    let ceiling = median(rounds.iter().map(|(_, ceiling)| ceiling.per_second).collect());
     report.add(GROUP, format!("{IN_FLIGHT} in flight: the bare loop, calls a second"), ceiling, "/s");
-    let share =
-        median(rounds.iter().map(|(busy, ceiling)| 100.0 * busy.calls.per_second / ceiling).collect());
+    let share = median(
+        rounds.iter().map(|(busy, ceiling)| 100.0 * busy.calls.per_second / ceiling.per_second).collect(),
+    );
     report.add_against(GROUP, format!("{IN_FLIGHT} in flight: share of the bare loop"), share, "%", SHARE);
+    let cpu = median(rounds.iter().map(|(_, ceiling)| ceiling.cpu).collect());
+    report.add(GROUP, format!("{IN_FLIGHT} in flight: the bare loop, CPU time a call"), cpu, "µs");
+    let all = median(rounds.iter().map(|(busy, _)| busy.cpu_of_all).collect());
+    report.add(GROUP, format!("{IN_FLIGHT} in flight: CPU time a call of all parts"), all, "µs");
+    let all = median(rounds.iter().map(|(_, ceiling)| ceiling.cpu_of_all).collect());
+    report.add(
+        GROUP,
+        format!("{IN_FLIGHT} in flight: the bare loop, CPU time a call of all parts"),
+        all,
+        "µs",
+    );
     parts.call_after_idle(plan.idle, report).await
 }
 
 /// A load, and the API calls that the proxy made meanwhile.
 struct Loaded {
     calls: Calls,
-    cpu: Duration,
+    /// CPU time a call in microseconds: the proxy's, and that of all parts.
+    cpu: f64,
+    cpu_of_all: f64,
     api_calls: BTreeMap<String, u64>,
+}
+
+/// What the bare loop came to, in the same terms.
+struct Ceiling {
+    per_second: f64,
+    cpu: f64,
+    cpu_of_all: f64,
 }
 
 impl Parts {
@@ -85,16 +106,24 @@ impl Parts {
     }
 
     fn load(&mut self, plan: &Plan, connections: usize) -> Result<Loaded> {
-        let (api_calls, cpu) = (self.api_calls()?, self.proxy.cpu_time()?);
+        let before = self.api_calls()?;
+        let (cpu, others) = (self.proxy.cpu_time()?, self.generator.cpu_time()? + self.far_end.cpu_time()?);
         let (address, warm_up, duration) = (self.address, plan.warm_up, plan.duration);
         let request = Request::Load { address, is_mcp: true, connections, warm_up, duration };
-        let calls = self.generator.ask(&request)?;
+        let calls: Calls = self.generator.ask(&request)?;
         let cpu = self.proxy.cpu_time()?.saturating_sub(cpu);
-        let mut made = self.api_calls()?;
-        for (action, count) in &mut made {
-            *count -= api_calls.get(action).copied().unwrap_or_default();
+        let others = (self.generator.cpu_time()? + self.far_end.cpu_time()?).saturating_sub(others);
+        let mut api_calls = self.api_calls()?;
+        for (action, count) in &mut api_calls {
+            *count -= before.get(action).copied().unwrap_or_default();
         }
-        Ok(Loaded { calls, cpu, api_calls: made })
+        api_calls.retain(|_, count| *count > 0);
+        Ok(Loaded {
+            cpu: each(cpu, calls.made),
+            cpu_of_all: each(cpu + others, calls.made),
+            calls,
+            api_calls,
+        })
     }
 
     fn api_calls(&mut self) -> Result<BTreeMap<String, u64>> {
@@ -102,9 +131,14 @@ impl Parts {
         Ok(calls.remove(PROXY_KEY).unwrap_or_default())
     }
 
-    fn ceiling(&mut self, plan: &Plan) -> Result<f64> {
+    fn ceiling(&mut self, plan: &Plan) -> Result<Ceiling> {
+        let (cpu, others) = (self.bare_loop.cpu_time()?, self.far_end.cpu_time()?);
         let (warm_up, duration) = (plan.warm_up, plan.duration);
-        self.bare_loop.ask(&bare_loop::Request { in_flight: IN_FLIGHT, warm_up, duration })
+        let request = bare_loop::Request { in_flight: IN_FLIGHT, warm_up, duration };
+        let bare_loop::Done { made, per_second } = self.bare_loop.ask(&request)?;
+        let cpu = self.bare_loop.cpu_time()?.saturating_sub(cpu);
+        let others = self.far_end.cpu_time()?.saturating_sub(others);
+        Ok(Ceiling { per_second, cpu: each(cpu, made), cpu_of_all: each(cpu + others, made) })
     }
 
     async fn call_after_idle(&mut self, idle: Duration, report: &mut Report) -> Result<()> {
@@ -125,13 +159,18 @@ impl Loaded {
     }
 }
 
+/// In microseconds.
+fn each(time: Duration, calls: u64) -> f64 {
+    time.as_secs_f64() * 1e6 / float(calls)
+}
+
 fn add_load(report: &mut Report, in_flight: usize, loaded: &Loaded) {
-    let Loaded { calls, cpu, api_calls } = loaded;
+    let Loaded { calls, cpu, cpu_of_all: _, api_calls } = loaded;
     let at = |what: &str| format!("{in_flight} in flight: {what}");
     report.add(GROUP, at("proxy, calls a second"), calls.per_second, "/s");
     report.add(GROUP, at("proxy, p50"), milliseconds(calls.p50), "ms");
     report.add(GROUP, at("proxy, p99"), milliseconds(calls.p99), "ms");
-    report.add(GROUP, at("proxy, CPU time a call"), cpu.as_secs_f64() * 1e6 / float(calls.made), "µs");
+    report.add(GROUP, at("proxy, CPU time a call"), *cpu, "µs");
     for (action, count) in api_calls {
         report.add(GROUP, at(&format!("{action} a call")), float(*count) / float(calls.made), "");
     }

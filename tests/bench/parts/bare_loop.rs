@@ -21,12 +21,20 @@ use crate::part::say;
 /// As long as a route key.
 const SESSION: &str = "bareloopbareloopbarelo.bareloopbareloopbarelo";
 
-/// What it is asked: to keep calls in flight for a while. Answered with the answers a second.
+/// What it is asked: to keep calls in flight for a while. Answered with [`Done`].
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Request {
     pub(crate) in_flight: usize,
     pub(crate) warm_up: Duration,
     pub(crate) duration: Duration,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct Done {
+    /// The answers that count, and those of the warm-up.
+    pub(crate) made: u64,
+    pub(crate) per_second: f64,
 }
 
 #[derive(Debug)]
@@ -62,17 +70,18 @@ impl BareLoop {
         self.delete(&answers).await
     }
 
-    async fn measure(self: Arc<Self>, request: Request) -> Result<f64> {
+    async fn measure(self: Arc<Self>, request: Request) -> Result<Done> {
         let Request { in_flight, warm_up, duration } = request;
         let start = Instant::now() + warm_up;
         let end = start + duration;
         let places = Arc::new(Semaphore::new(in_flight));
         let mut sending = JoinSet::new();
         sending.spawn(Arc::clone(&self).send_all(Arc::clone(&places)));
-        let (mut counted, mut deleting) = (0_u32, JoinSet::new());
+        let (mut made, mut counted, mut deleting) = (0, 0_u32, JoinSet::new());
         while Instant::now() < end {
             let answers = self.receive(LONGEST_WAIT).await?;
             places.add_permits(answers.len());
+            made += answers.len() as u64;
             if (start..end).contains(&Instant::now()) {
                 counted += u32::try_from(answers.len())?;
             }
@@ -84,7 +93,7 @@ impl BareLoop {
         }
         sending.shutdown().await;
         self.clear(deleting).await?;
-        Ok(f64::from(counted) / duration.as_secs_f64())
+        Ok(Done { made, per_second: f64::from(counted) / duration.as_secs_f64() })
     }
 
     /// Sends a batch whenever there are places for one.
