@@ -14,6 +14,8 @@ use std::ops::Range;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use self::peek::Peeked;
+
 pub use self::{
     parse::{Body, MAX_BATCH, MessageError},
     peek::{ClientCapabilities, InvalidParams},
@@ -60,6 +62,7 @@ pub struct Request {
     id_span: Span,
     method: Box<str>,
     params: Option<Span>,
+    peeked: Result<Peeked, InvalidParams>,
 }
 
 /// A JSON-RPC notification.
@@ -144,7 +147,13 @@ impl Request {
         let id_start = r#"{"jsonrpc":"2.0","id":"#.len();
         let params = parse::push_params(&mut text, params);
         text.push('}');
-        Self { text, id, id_span: id_start..id_start + id_text.len(), method: method.into(), params }
+        Self::assemble(text, id, id_start..id_start + id_text.len(), method.into(), params)
+    }
+
+    /// The request with these parts. Its parameters are looked into here, once, and not where time is dear.
+    fn assemble(text: String, id: RequestId, id_span: Span, method: Box<str>, params: Option<Span>) -> Self {
+        let peeked = Peeked::at(&text, &method, params.as_ref());
+        Self { text, id, id_span, method, params, peeked }
     }
 
     /// Its id, as whoever sent it chose it.

@@ -5,7 +5,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 use serde_json::value::RawValue;
 
 use super::{Message, Notification, Outcome, ProgressToken, Request, RequestId, Response, Span, parse, peek};
-use crate::message::peek::InvalidParams;
+use crate::message::peek::{InvalidParams, Peeked};
 
 impl Request {
     /// The same request under another id and, where it carries a progress token, under another token.
@@ -14,47 +14,47 @@ impl Request {
         id: RequestId,
         token: Option<&ProgressToken>,
     ) -> Result<Self, InvalidParams> {
-        let Self { text, id_span, method, params, .. } = self;
+        let Self { text, id_span, method, params, peeked, .. } = self;
+        let Peeked { token: old_token, tool, claims_modern_era } = peeked?;
         let mut edits = vec![(id_span.clone(), id.to_json())];
-        if let (Some(token), Some((_, span))) = (token, peek::progress_token(&text, params.as_ref())?) {
-            edits.push((span, token.to_json()));
+        let token = token.zip(old_token);
+        if let Some((token, (_, span))) = &token {
+            edits.push((span.clone(), token.to_json()));
         }
-        let (text, [id_span, params_span]) =
-            splice(&text, edits, [id_span, params.clone().unwrap_or_default()]);
-        Ok(Self { text, id, id_span, method, params: params.map(|_| params_span) })
+        let token_span = token.as_ref().map(|(_, (_, span))| span.clone()).unwrap_or_default();
+        let spans = [id_span, params.clone().unwrap_or_default(), token_span];
+        let (text, [id_span, params_span, token_span]) = splice(&text, edits, spans);
+        let token = token.map(|(token, _)| (token.clone(), token_span));
+        let peeked = Ok(Peeked { token, tool, claims_modern_era });
+        Ok(Self { text, id, id_span, method, params: params.map(|_| params_span), peeked })
     }
 
     /// The same request with `params.{key}` set to this JSON text.
     pub fn with_param(self, key: &str, json: &str) -> Result<Self, InvalidParams> {
-        let Self { text, id, id_span, method, params } = self;
+        let Self { text, id, id_span, method, params, .. } = self;
         let Some(params) = params else {
             let end = text.rfind('}').ok_or(InvalidParams)?;
             let value = format!(",\"params\":{{{}:{json}}}", parse::json_string(key));
             let start = end + ",\"params\":".len();
             let (text, [id_span]) = splice(&text, vec![(end..end, value.clone())], [id_span]);
-            return Ok(Self { text, id, id_span, method, params: Some(start..end + value.len()) });
+            return Ok(Self::assemble(text, id, id_span, method, Some(start..end + value.len())));
         };
         let edit = member_edit(&text, &params, key, json)?;
         let (text, [id_span, params]) = splice(&text, vec![edit], [id_span, params]);
-        Ok(Self { text, id, id_span, method, params: Some(params) })
+        Ok(Self::assemble(text, id, id_span, method, Some(params)))
     }
 
     /// The same request with `params._meta.{key}` set to this JSON text.
     pub fn with_meta(self, key: &str, json: &str) -> Result<Self, InvalidParams> {
-        let meta = peek::member(&self.text, self.params.as_ref(), "_meta")?;
-        match meta {
-            None => {
-                let value = format!("{{{}:{json}}}", parse::json_string(key));
-                self.with_param("_meta", &value)
-            }
-            Some(meta) => {
-                let Self { text, id, id_span, method, params } = self;
-                let edit = member_edit(&text, &meta, key, json)?;
-                let (text, [id_span, params_span]) =
-                    splice(&text, vec![edit], [id_span, params.unwrap_or_default()]);
-                Ok(Self { text, id, id_span, method, params: Some(params_span) })
-            }
-        }
+        let Some(meta) = peek::meta_span(&self.text, self.params.as_ref())? else {
+            let value = format!("{{{}:{json}}}", parse::json_string(key));
+            return self.with_param("_meta", &value);
+        };
+        let Self { text, id, id_span, method, params, .. } = self;
+        let edit = member_edit(&text, &meta, key, json)?;
+        let (text, [id_span, params_span]) =
+            splice(&text, vec![edit], [id_span, params.clone().unwrap_or_default()]);
+        Ok(Self::assemble(text, id, id_span, method, params.map(|_| params_span)))
     }
 }
 

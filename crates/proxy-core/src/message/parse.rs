@@ -110,7 +110,9 @@ pub(super) fn message(text: String) -> Result<Message, MessageError> {
         let method = Box::from(method);
         return match id {
             None => Ok(Message::Notification(Notification { text, method, params })),
-            Some(Some((id, id_span))) => Ok(Message::Request(Request { text, id, id_span, method, params })),
+            Some(Some((id, id_span))) => {
+                Ok(Message::Request(Request::assemble(text, id, id_span, method, params)))
+            }
             Some(None) => Err(MessageError::Invalid("the id of a request is null")),
         };
     }

@@ -76,28 +76,50 @@ struct Params<'text> {
     capabilities: Option<&'text RawValue>,
 }
 
+/// What is read of every request's parameters.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Peeked {
+    /// The progress token, and where it stands.
+    pub(super) token: Option<(ProgressToken, Span)>,
+    /// The name of the tool that a `tools/call` calls.
+    pub(super) tool: Option<Box<str>>,
+    /// Whether `_meta` names a protocol version.
+    pub(super) claims_modern_era: bool,
+}
+
+impl Peeked {
+    pub(super) fn at(text: &str, method: &str, span: Option<&Span>) -> Result<Self, InvalidParams> {
+        let Some(params) = params(text, span)? else { return Ok(Self::default()) };
+        let meta = params.meta.map(read_meta).transpose()?;
+        let token = meta.as_ref().and_then(|meta| meta.progress_token).map(|raw| {
+            let token = ProgressToken::from_json(raw.get()).ok_or(InvalidParams)?;
+            Ok((token, parse::span(text, raw.get())))
+        });
+        let tool = params.name.filter(|_| method == "tools/call");
+        Ok(Self {
+            token: token.transpose()?,
+            tool: tool.and_then(|name| serde_json::from_str(name.get()).ok()),
+            claims_modern_era: meta.is_some_and(|meta| meta.modern_version.is_some()),
+        })
+    }
+}
+
 impl Request {
     /// Whether the request claims the modern era: `_meta` names a protocol version, or the method is `server/discover`.
     pub fn claims_modern_era(&self) -> bool {
         self.method() == "server/discover"
-            || meta(&self.text, self.params.as_ref())
-                .ok()
-                .flatten()
-                .is_some_and(|meta| meta.modern_version.is_some())
+            || self.peeked.as_ref().is_ok_and(|peeked| peeked.claims_modern_era)
     }
 
     /// The progress token that it carries.
-    pub fn progress_token(&self) -> Result<Option<ProgressToken>, InvalidParams> {
-        Ok(progress_token(&self.text, self.params.as_ref())?.map(|(token, _)| token))
+    pub fn progress_token(&self) -> Result<Option<&ProgressToken>, InvalidParams> {
+        let peeked = self.peeked.as_ref().map_err(|invalid| *invalid)?;
+        Ok(peeked.token.as_ref().map(|(token, _)| token))
     }
 
     /// The name of the tool that a `tools/call` calls.
-    pub(crate) fn tool_name(&self) -> Option<String> {
-        if self.method() != "tools/call" {
-            return None;
-        }
-        let params = params(&self.text, self.params.as_ref()).ok().flatten()?;
-        serde_json::from_str(params.name?.get()).ok()
+    pub(crate) fn tool_name(&self) -> Option<&str> {
+        self.peeked.as_ref().ok()?.tool.as_deref()
     }
 
     pub(crate) fn initialize_params(&self) -> Result<InitializeParams, InvalidParams> {
@@ -118,10 +140,9 @@ impl Request {
 impl Notification {
     /// Whether the notification claims the modern era in its `_meta`.
     pub fn claims_modern_era(&self) -> bool {
-        meta(&self.text, self.params.as_ref())
-            .ok()
-            .flatten()
-            .is_some_and(|meta| meta.modern_version.is_some())
+        let params = params(&self.text, self.params.as_ref()).ok().flatten();
+        let meta = params.and_then(|params| params.meta).and_then(|meta| read_meta(meta).ok());
+        meta.is_some_and(|meta| meta.modern_version.is_some())
     }
 
     /// The request that a `notifications/cancelled` names, and where.
@@ -148,29 +169,10 @@ impl Response {
     }
 }
 
-/// The progress token in `params._meta`, and where it stands.
-pub(super) fn progress_token(
-    text: &str,
-    params: Option<&Span>,
-) -> Result<Option<(ProgressToken, Span)>, InvalidParams> {
-    let Some(raw) = meta(text, params)?.and_then(|meta| meta.progress_token) else { return Ok(None) };
-    let token = ProgressToken::from_json(raw.get()).ok_or(InvalidParams)?;
-    Ok(Some((token, parse::span(text, raw.get()))))
-}
-
-/// Where the value of `params.{key}` stands, for the few keys that are named here.
-pub(super) fn member(
-    text: &str,
-    params_span: Option<&Span>,
-    key: &str,
-) -> Result<Option<Span>, InvalidParams> {
-    let Some(params) = params(text, params_span)? else { return Ok(None) };
-    let raw = match key {
-        "_meta" => params.meta,
-        "protocolVersion" => params.protocol_version,
-        _ => None,
-    };
-    Ok(raw.map(|raw| parse::span(text, raw.get())))
+/// Where `params._meta` stands.
+pub(super) fn meta_span(text: &str, span: Option<&Span>) -> Result<Option<Span>, InvalidParams> {
+    let meta = params(text, span)?.and_then(|params| params.meta);
+    Ok(meta.map(|meta| parse::span(text, meta.get())))
 }
 
 fn elicitation_is_by_url(request: &Request) -> bool {
@@ -213,7 +215,6 @@ fn params<'text>(text: &'text str, span: Option<&Span>) -> Result<Option<Params<
     serde_json::from_str(params).map(Some).map_err(|_| InvalidParams)
 }
 
-fn meta<'text>(text: &'text str, span: Option<&Span>) -> Result<Option<Meta<'text>>, InvalidParams> {
-    let Some(raw) = params(text, span)?.and_then(|params| params.meta) else { return Ok(None) };
-    serde_json::from_str(raw.get()).map(Some).map_err(|_| InvalidParams)
+fn read_meta(raw: &RawValue) -> Result<Meta<'_>, InvalidParams> {
+    serde_json::from_str(raw.get()).map_err(|_| InvalidParams)
 }

@@ -48,7 +48,7 @@ impl State {
                 request.with_param("protocolVersion", &format!("\"{}\"", ProtocolVersion::LATEST))?
             }
         };
-        let token = request.progress_token()?;
+        let token = request.progress_token()?.cloned();
         let key = self.next_key;
         self.next_key += 1;
         let route = RouteKey::random(&self.instance);
@@ -170,7 +170,7 @@ impl State {
             {
                 return Err(Refusal::InvalidRequest("a request with this id is in flight already"));
             }
-            tokens.push(request.progress_token()?);
+            tokens.push(request.progress_token()?.cloned());
         }
         Ok(tokens)
     }
@@ -184,7 +184,7 @@ impl State {
         stream: u64,
         now: Instant,
     ) -> Result<(), Refusal> {
-        let timeouts = self.config.timeouts(request.tool_name().as_deref());
+        let timeouts = self.config.timeouts(request.tool_name());
         let Some(session) = self.sessions.get_mut(&key) else { return Err(Refusal::SessionNotFound) };
         let number = session.next_number;
         let wire = session.wire_id(number).to_string();
