@@ -157,7 +157,10 @@ impl Config {
         problems.extend(within("security", self.security.validate(&self.server)));
         match self.choose_backend() {
             Ok(choice) => problems.extend(choice.validate()),
-            Err(problem) => problems.push(problem),
+            Err(problem) => {
+                problems.push(problem);
+                problems.extend(self.backend.given().iter().flat_map(|(_, given)| given.validate()));
+            }
         }
         problems
     }

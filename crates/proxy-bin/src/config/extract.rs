@@ -17,6 +17,18 @@ use super::{Config, Finding, PREFIX, not_in_this_build, show, text::Text};
 /// How alike two names must be for one to be taken for the other misspelt; 1 is the same.
 const ALIKE: f64 = 0.7;
 
+/// Where tables stand; `*` is any name or place.
+const TABLES: [&[&str]; 8] = [
+    &["server"],
+    &["session"],
+    &["session", "tools", "*"],
+    &["security"],
+    &["security", "auth_tokens", "*"],
+    &["shutdown"],
+    &["backend"],
+    &["backend", "*"],
+];
+
 /// What was read, and what was wrong with it.
 pub(super) struct Extracted {
     /// The settings that could be read, defaults for the rest.
@@ -40,12 +52,12 @@ pub(super) fn extract(figment: &Figment, mut texts: BTreeMap<Vec<String>, Text>)
     };
     let mut told: BTreeMap<Vec<String>, Kind> = BTreeMap::new();
     loop {
-        let error = match Config::deserialize(&values) {
+        let error = match read(&values) {
             Ok(config) => {
                 extracted.config = config;
                 break;
             }
-            Err(error) => error,
+            Err(error) => *error,
         };
         let path = error.path;
         let origin = place(figment, &extracted.values, &path);
@@ -79,6 +91,44 @@ pub(super) fn extract(figment: &Figment, mut texts: BTreeMap<Vec<String>, Text>)
         }
     }
     extracted
+}
+
+/// The settings, or the first error.
+fn read(values: &Value) -> Result<Config, Box<figment::Error>> {
+    match TABLES.iter().find_map(|pattern| list_at(values, pattern)) {
+        // Serde would take the items for the table's settings, one after another.
+        Some(mut path) => {
+            path.reverse();
+            let kind = Kind::InvalidType(Actual::Seq, "struct".to_owned());
+            let mut error = figment::Error::from(kind);
+            error.path = path;
+            Err(Box::new(error))
+        }
+        None => Config::deserialize(values).map_err(Box::new),
+    }
+}
+
+/// The path of a list where `pattern` has a table, innermost first.
+fn list_at(values: &Value, pattern: &[&str]) -> Option<Vec<String>> {
+    let Some((&key, rest)) = pattern.split_first() else {
+        return matches!(values, Value::Array(..)).then(Vec::new);
+    };
+    let named = |(name, value): (String, &Value)| {
+        let mut path = list_at(value, rest)?;
+        path.push(name);
+        Some(path)
+    };
+    match values {
+        Value::Dict(_, dict) => dict
+            .iter()
+            .filter(|(name, _)| key == "*" || key == name.as_str())
+            .map(|(name, value)| (name.clone(), value))
+            .find_map(named),
+        Value::Array(_, list) if key == "*" => {
+            list.iter().enumerate().map(|(index, value)| (index.to_string(), value)).find_map(named)
+        }
+        _ => None,
+    }
 }
 
 /// The layer that the value at `path` comes from; `None` if it is a default.
@@ -239,7 +289,7 @@ fn wanted(expected: &str) -> String {
         "u16" => "a whole number from 0 to 65535".to_owned(),
         "usize" => "a whole number".to_owned(),
         // What serde calls the tables that are structs here.
-        other if other.starts_with("struct ") => "a table of settings".to_owned(),
+        other if other.starts_with("struct") => "a table of settings".to_owned(),
         other => other.to_owned(),
     }
 }

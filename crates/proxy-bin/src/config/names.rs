@@ -26,7 +26,11 @@ const OF_BACKENDS: [(&str, &str); 2] =
     [("wait_time_seconds", "wait_time"), ("visibility_timeout_seconds", "visibility_timeout")];
 
 /// Settings of the Python proxy that have no meaning here, and why: at the top level, in `[session]` and in backends' tables.
-const WITHOUT_EFFECT: [(&str, &str); 3] = [
+const WITHOUT_EFFECT: [(&str, &str); 4] = [
+    (
+        "backend_clients",
+        "the clients are the proxy's own, with region and credentials as in every AWS program",
+    ),
     ("connection_pool_size", "all sessions share one connection to the backend, so there is no pool"),
     ("poll_interval_seconds", "long polls follow each other without a pause, so there is no interval"),
     (

@@ -143,6 +143,7 @@ fn the_names_of_the_python_proxy_are_taken() {
         max_sessions = 5
         stateless = false
         connection_pool_size = 10
+        backend_clients = {}
         request_timeout = 180.0
         cors_origins = ["http://localhost:3000"]
         auth_enabled = true
@@ -176,7 +177,8 @@ fn the_names_of_the_python_proxy_are_taken() {
     assert_eq!(sqs.client_id.as_deref(), Some("python"));
     assert_eq!((sqs.max_messages, sqs.wait_time.as_secs(), sqs.visibility_timeout.as_secs()), (5, 7, 45));
     assert_eq!(sqs.message_attributes["team"], "search");
-    let without_effect = ["poll_interval_seconds", "transport_timeout_seconds", "connection_pool_size"];
+    let without_effect =
+        ["backend_clients", "connection_pool_size", "poll_interval_seconds", "transport_timeout_seconds"];
     assert_eq!(loaded.warnings.len(), without_effect.len(), "{:?}", loaded.warnings);
     for name in without_effect {
         assert!(
@@ -212,6 +214,14 @@ fn backends_are_known_by_every_spelling() {
     assert!(problems[0].starts_with("backend.snssqs asks for the backend \"snssqs\""), "{problems:?}");
     let problems = refused("", &[]);
     assert!(problems[0].contains("[backend.sqs]"), "{problems:?}");
+    // What is wrong with a table is told even though another backend is asked for.
+    let problems = refused("backend_transport = \"webhook\"\n[backend.sqs]\nwait_time = \"1h\"\n", &[]);
+    for expected in ["backend_transport asks", "backend.sqs.read_queue_url is", "backend.sqs.wait_time is"] {
+        assert!(
+            problems.iter().any(|problem| problem.starts_with(expected)),
+            "{expected:?} in {problems:#?}"
+        );
+    }
 }
 
 #[test]
@@ -253,6 +263,22 @@ fn every_problem_is_told_at_once() {
         );
     }
     assert_eq!(problems.len(), 11, "{problems:#?}");
+}
+
+#[test]
+fn a_list_is_no_table() {
+    let file = format!("server = [\"0.0.0.0\"]\n{SQS}[session.tools]\nslow = [\"1s\"]\n");
+    let problems =
+        refused(&file, &[("MCP_PROXY_SHUTDOWN", "9"), ("MCP_PROXY_SECURITY__AUTH_TOKENS", "[[\"ci\"]]")]);
+    for expected in [
+        "server is a list; write a table of settings",
+        "session.tools.slow is a list; write a table of settings",
+        "shutdown is the number 9; write a table of settings",
+        "security.auth_tokens.0 is a list; write a table of settings",
+    ] {
+        assert!(problems.iter().any(|problem| problem == expected), "{expected:?} in {problems:#?}");
+    }
+    assert_eq!(problems.len(), 4, "{problems:#?}");
 }
 
 #[test]
