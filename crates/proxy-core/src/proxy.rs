@@ -236,8 +236,11 @@ impl Proxy {
         for outgoing in outgoing {
             let proxy = Arc::clone(self);
             match outgoing {
-                Outgoing::Send { session, outbound, receipt } => {
-                    self.sends.spawn(async move { proxy.send(session, *outbound, receipt).await });
+                Outgoing::Send { session, outbound, receipt, reserved } => {
+                    self.sends.spawn(async move {
+                        proxy.send(session, *outbound, receipt).await;
+                        drop(reserved);
+                    });
                 }
                 Outgoing::Close { session, remote, farewells } => {
                     self.sends.spawn(async move {

@@ -14,7 +14,7 @@ use crate::{
     id::InstanceId,
     metrics::{Metrics, ReasonLabel},
     refusal::Refusal,
-    state::{Outgoing, State, stream::Memory},
+    state::{Outgoing, State, memory::Memory},
 };
 
 /// Finds out whose a received message is. Built first, since a backend is built with it as its [`Inbox`]; knows no backend.
@@ -29,7 +29,8 @@ pub struct Router {
 }
 
 impl Router {
-    /// A router for this instance. `max_memory` bounds the bytes of messages that wait for clients or can be replayed to them.
+    /// A router for this instance. `max_memory` bounds the bytes of messages that wait for the
+    /// transport or for clients, or can be replayed to them.
     pub fn new(
         instance: InstanceId,
         config: SessionConfig,
@@ -102,7 +103,8 @@ impl Router {
 
 impl Inbox for Router {
     fn deliver(&self, inbound: Inbound) -> Settlement {
-        let message_id = inbound.message_id.clone();
+        let traced = tracing::enabled!(tracing::Level::TRACE);
+        let message_id = inbound.message_id.as_ref().filter(|_| traced).cloned();
         let disposition = self.update(|state, now| state.route(inbound, now));
         tracing::trace!(
             messaging.message.id = message_id.as_deref(),

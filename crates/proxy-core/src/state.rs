@@ -6,6 +6,7 @@
 mod admit;
 mod close;
 mod exchange;
+pub(crate) mod memory;
 mod outbox;
 mod route;
 mod session;
@@ -17,11 +18,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use self::{
-    close::Departing,
-    outbox::Outbox,
-    session::Session,
-    stream::{Memory, Stream},
-    timers::Timers,
+    close::Departing, memory::Memory, outbox::Outbox, session::Session, stream::Stream, timers::Timers,
 };
 use crate::{
     config::SessionConfig,

@@ -209,8 +209,9 @@ impl State {
             held_answer: None,
         };
         let message = request.readdressed(RequestId::string(wire), wire_token.as_ref())?;
-        let outgoing =
-            session.outgoing(message.into(), Some(number), Receipt::Request(number), now + timeouts.silence);
+        let deadline = now + timeouts.silence;
+        let receipt = Receipt::Request(number);
+        let outgoing = session.outgoing(message.into(), Some(number), receipt, deadline, &self.memory);
         session.exchanges.insert(number, Box::new(exchange));
         if is_held {
             session.held.push(outgoing);
@@ -276,7 +277,7 @@ impl State {
         let deadline = now + self.config.request_timeout;
         let Some(session) = self.sessions.get_mut(&key) else { return };
         session.telling += 1;
-        let outgoing = session.outgoing(message, about, receipt, deadline);
+        let outgoing = session.outgoing(message, about, receipt, deadline, &self.memory);
         session.post(outgoing, &mut self.outbox);
     }
 

@@ -189,7 +189,7 @@ impl State {
         let deadline = now + self.config.request_timeout;
         let Some(session) = self.sessions.get_mut(&key) else { return };
         let response = Response::error(Some(id), error);
-        let outgoing = session.outgoing(response.into(), None, Receipt::Ours, deadline);
+        let outgoing = session.outgoing(response.into(), None, Receipt::Ours, deadline, &self.memory);
         session.post(outgoing, &mut self.outbox);
     }
 }

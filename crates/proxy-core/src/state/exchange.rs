@@ -241,7 +241,8 @@ impl State {
     fn tell_cancelled(&mut self, key: Key, number: u64, cancellation: Notification, now: Instant) {
         let deadline = now + self.config.request_timeout;
         let Some(session) = self.sessions.get_mut(&key) else { return };
-        let outgoing = session.outgoing(cancellation.into(), Some(number), Receipt::Ours, deadline);
+        let outgoing =
+            session.outgoing(cancellation.into(), Some(number), Receipt::Ours, deadline, &self.memory);
         session.post(outgoing, &mut self.outbox);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::Key;
+use super::{Key, memory::Reserved};
 use crate::backend::{Outbound, Remote};
 
 /// The most messages of the proxy's own that wait to be sent or are being sent.
@@ -19,6 +19,8 @@ pub(crate) enum Outgoing {
         outbound: Box<Outbound>,
         /// What the report is about.
         receipt: Receipt,
+        /// The message's share of the process's memory, until it is sent.
+        reserved: Reserved,
     },
     /// Send these in order, then close, and report with [`State::closed`](super::State::closed).
     Close {

@@ -337,7 +337,13 @@ impl State {
         let id = request.id().clone();
         if request.method() == "ping" {
             session.remember_server_request(id.clone());
-            let outgoing = session.outgoing(Response::empty_result(id).into(), None, Receipt::Ours, deadline);
+            let outgoing = session.outgoing(
+                Response::empty_result(id).into(),
+                None,
+                Receipt::Ours,
+                deadline,
+                &self.memory,
+            );
             return session.post(outgoing, &mut self.outbox);
         }
         if !session.capabilities.allow(&request) {

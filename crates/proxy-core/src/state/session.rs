@@ -10,8 +10,9 @@ use tokio::time::Instant;
 use super::{
     Key, Outgoing, REPLAY_TIME, Receipt,
     exchange::Exchange,
+    memory::Memory,
     outbox::Outbox,
-    stream::{Memory, Remains, Stream},
+    stream::{Remains, Stream},
     timers::{Due, Timers},
 };
 use crate::{
@@ -155,12 +156,11 @@ impl Session {
         about: Option<u64>,
         receipt: Receipt,
         deadline: Instant,
+        memory: &Arc<Memory>,
     ) -> Outgoing {
-        Outgoing::Send {
-            session: self.key,
-            outbound: Box::new(self.outbound(message, about, deadline)),
-            receipt,
-        }
+        let reserved = memory.reserve(message.as_str().len());
+        let outbound = Box::new(self.outbound(message, about, deadline));
+        Outgoing::Send { session: self.key, outbound, receipt, reserved }
     }
 
     /// Puts a message into the outbox.

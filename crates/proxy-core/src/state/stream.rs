@@ -1,43 +1,17 @@
 //! One stream of events to a client: a bounded log that readers follow with a cursor, so that a reader that went away can
 //! come back to exactly where it was.
 
+mod log;
+
 use std::{
-    collections::VecDeque,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
-    task::{Context, Poll, Waker},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll},
 };
 
+pub(crate) use self::log::Kind;
+use self::log::Log;
+use super::memory::Memory;
 use crate::message::RequestId;
-
-/// The most events that one stream keeps.
-const MAX_EVENTS: usize = 512;
-
-/// The most bytes of events that one stream keeps; a newest event that is larger is kept alone.
-const MAX_BYTES: usize = 1024 * 1024;
-
-/// The bytes of messages that all streams of the process hold, delivered ones that can be replayed included.
-#[derive(Debug)]
-pub(crate) struct Memory {
-    used: AtomicUsize,
-    limit: usize,
-}
-
-impl Memory {
-    pub(crate) fn new(limit: usize) -> Arc<Self> {
-        Arc::new(Self { used: AtomicUsize::new(0), limit })
-    }
-
-    pub(crate) fn used(&self) -> usize {
-        self.used.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn is_full(&self) -> bool {
-        self.used() >= self.limit
-    }
-}
 
 /// What the client's `Accept` allows its reply to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,15 +22,6 @@ pub enum Media {
     EventStream,
     /// Whichever fits.
     Any,
-}
-
-/// What an event is, which decides whether it may be dropped.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Notification,
-    /// A request of the server's, under the server's id.
-    Request(RequestId),
-    Answer,
 }
 
 /// One event for a client.
@@ -103,35 +68,6 @@ pub(crate) struct Stream {
     log: Mutex<Log>,
 }
 
-#[derive(Debug)]
-struct Log {
-    memory: Arc<Memory>,
-    media: Media,
-    /// Whether events have left, or can leave only as server-sent events, so that their ids are or will be known to the client.
-    streaming: bool,
-    entries: VecDeque<Entry>,
-    bytes: usize,
-    /// The number of the next event; 0 is the priming event's.
-    next: u64,
-    /// The first event that no reader has been given.
-    unread: u64,
-    /// The answers that are still to come; `None` on a standalone stream, which never completes.
-    pending: Option<usize>,
-    closed: bool,
-    /// Counts the readers that the stream has had; only the newest is given events.
-    generation: u64,
-    has_reader: bool,
-    waker: Option<Waker>,
-    dropped: u64,
-}
-
-#[derive(Debug)]
-struct Entry {
-    number: u64,
-    kind: Kind,
-    text: String,
-}
-
 impl Stream {
     /// The stream of a POST with this many requests.
     pub(crate) fn for_exchanges(number: u64, pending: usize, media: Media, memory: Arc<Memory>) -> Arc<Self> {
@@ -150,21 +86,7 @@ impl Stream {
         streaming: bool,
         memory: Arc<Memory>,
     ) -> Arc<Self> {
-        let log = Log {
-            memory,
-            media,
-            streaming,
-            entries: VecDeque::new(),
-            bytes: 0,
-            next: 1,
-            unread: 1,
-            pending,
-            closed: false,
-            generation: 0,
-            has_reader: false,
-            waker: None,
-            dropped: 0,
-        };
+        let log = Log::new(pending, media, streaming, memory);
         Arc::new(Self { number, log: Mutex::new(log) })
     }
 
@@ -373,79 +295,4 @@ pub(crate) fn parse_event_id(text: &str) -> Option<(u64, u64)> {
     let (stream, event) = text.split_once('-')?;
     let parsed = (stream.parse().ok()?, event.parse().ok()?);
     (event_id(parsed.0, parsed.1) == text).then_some(parsed)
-}
-
-impl Log {
-    fn is_complete(&self) -> bool {
-        self.pending == Some(0)
-    }
-
-    fn settle_one(&mut self) {
-        if let Some(pending) = &mut self.pending {
-            *pending = pending.saturating_sub(1);
-        }
-    }
-
-    fn push(&mut self, kind: Kind, text: String) -> u64 {
-        self.bytes += text.len();
-        self.memory.used.fetch_add(text.len(), Ordering::Relaxed);
-        self.entries.push_back(Entry { number: self.next, kind, text });
-        self.next += 1;
-        let dropped_before = self.dropped;
-        while (self.entries.len() > MAX_EVENTS || self.bytes > MAX_BYTES) && self.drop_oldest() {}
-        self.dropped - dropped_before
-    }
-
-    /// Drops the oldest event that may go: one that was delivered, else a notification; never the newest.
-    fn drop_oldest(&mut self) -> bool {
-        let candidates = self.entries.len().saturating_sub(1);
-        let position = self
-            .entries
-            .iter()
-            .take(candidates)
-            .position(|entry| entry.number < self.unread || entry.kind == Kind::Notification);
-        let Some(position) = position else { return false };
-        if self.entries[position].number >= self.unread {
-            self.dropped += 1;
-        }
-        self.remove(position);
-        true
-    }
-
-    fn remove(&mut self, position: usize) {
-        if let Some(entry) = self.entries.remove(position) {
-            self.forget(entry.text.len());
-        }
-    }
-
-    fn take_unread(&mut self) -> Vec<(Kind, String)> {
-        let start = self.entries.partition_point(|entry| entry.number < self.unread);
-        let taken: Vec<_> = self.entries.drain(start..).map(|entry| (entry.kind, entry.text)).collect();
-        self.forget(taken.iter().map(|(_, text)| text.len()).sum());
-        taken
-    }
-
-    fn take_all(&mut self) -> Vec<String> {
-        self.unread = self.next;
-        let taken: Vec<String> = self.entries.drain(..).map(|entry| entry.text).collect();
-        self.forget(taken.iter().map(String::len).sum());
-        taken
-    }
-
-    fn forget(&mut self, bytes: usize) {
-        self.bytes -= bytes;
-        self.memory.used.fetch_sub(bytes, Ordering::Relaxed);
-    }
-
-    fn wake(&mut self) {
-        if let Some(waker) = self.waker.take() {
-            waker.wake();
-        }
-    }
-}
-
-impl Drop for Log {
-    fn drop(&mut self) {
-        self.memory.used.fetch_sub(self.bytes, Ordering::Relaxed);
-    }
 }

@@ -26,7 +26,8 @@ use tokio::time::Instant;
 
 use super::{
     Key, Outgoing, Reading, Receipt, State,
-    stream::{Cursor, Decision, Media, Memory, Stream},
+    memory::Memory,
+    stream::{Cursor, Decision, Media, Stream},
 };
 use crate::{
     backend::{Disposition, Event, Inbound, Outbound, Remote, Sent},
@@ -161,7 +162,7 @@ impl Rig {
             }
             for outgoing in outgoing {
                 match outgoing {
-                    Outgoing::Send { session, outbound, receipt } => {
+                    Outgoing::Send { session, outbound, receipt, .. } => {
                         self.state.sent(session, receipt, Ok(Sent::default()), self.now);
                         sent.push(*outbound);
                     }
@@ -177,7 +178,7 @@ impl Rig {
     /// Takes the only send out of the outbox.
     fn sending(&mut self) -> (Key, Receipt, Outbound) {
         match self.state.take_outbox().pop() {
-            Some(Outgoing::Send { session, receipt, outbound }) => (session, receipt, *outbound),
+            Some(Outgoing::Send { session, receipt, outbound, .. }) => (session, receipt, *outbound),
             other => panic!("no send: {other:?}"),
         }
     }

@@ -29,6 +29,19 @@ fn a_cancelled_request_keeps_its_place_until_its_send_is_over() {
 }
 
 #[test]
+fn what_the_transport_has_not_taken_counts_as_memory() {
+    let mut rig = Rig::with(SessionConfig::default(), 1_000);
+    let client = rig.open();
+    let large =
+        call("1").replace("\"params\":{", &format!("\"params\":{{\"padding\":\"{}\",", "x".repeat(1_000)));
+    rig.forward(&client, &large, Media::Any).unwrap();
+    let sending = rig.state.take_outbox();
+    assert_eq!(rig.forward(&client, &call("2"), Media::Any).err(), Some(Refusal::OutOfMemory));
+    drop(sending);
+    assert!(rig.forward(&client, &call("2"), Media::Any).is_ok());
+}
+
+#[test]
 fn there_are_so_many_sessions_and_no_more() {
     let config = SessionConfig { max_sessions: 1, ..SessionConfig::default() };
     let mut rig = Rig::with(config, usize::MAX);

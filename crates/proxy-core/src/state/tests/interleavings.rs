@@ -201,7 +201,7 @@ impl World {
     fn take_outbox(&mut self) {
         for outgoing in self.rig.state.take_outbox() {
             match outgoing {
-                Outgoing::Send { session, outbound, receipt } => {
+                Outgoing::Send { session, outbound, receipt, .. } => {
                     self.check_outbound(session, &outbound, Some(receipt));
                     self.sending.push((session, receipt, *outbound));
                 }
