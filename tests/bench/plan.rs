@@ -24,7 +24,7 @@ impl Plan {
         Self {
             rounds: 5,
             warm_up: Duration::from_millis(500),
-            duration: Duration::from_secs(3),
+            duration: Duration::from_secs(2),
             idle_sessions: vec![1_000, 10_000],
             streams: 1_000,
             // Longer than a long poll of 20 s, and than the pause of 5 s that others make after one.

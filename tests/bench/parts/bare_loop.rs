@@ -21,6 +21,9 @@ use crate::part::say;
 /// As long as a route key.
 const SESSION: &str = "bareloopbareloopbarelo.bareloopbareloopbarelo";
 
+/// How many receives are in flight: with one alone the processors would wait for it.
+const RECEIVES: usize = 2;
+
 /// What it is asked: to keep calls in flight for a while. Answered with [`Done`].
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Request {
@@ -77,6 +80,22 @@ impl BareLoop {
         let places = Arc::new(Semaphore::new(in_flight));
         let mut sending = JoinSet::new();
         sending.spawn(Arc::clone(&self).send_all(Arc::clone(&places)));
+        let receivers = (0..RECEIVES).map(|_| Arc::clone(&self).receive_until(start, end, &places));
+        let received = futures_util::future::try_join_all(receivers).await?;
+        sending.shutdown().await;
+        self.clear().await?;
+        let made = received.iter().map(|(made, _)| made).sum();
+        let counted: u32 = received.iter().map(|(_, counted)| counted).sum();
+        Ok(Done { made, per_second: f64::from(counted) / duration.as_secs_f64() })
+    }
+
+    /// Receives and deletes until `end`. Returns how many answers came in all, and how many from `start` on.
+    async fn receive_until(
+        self: Arc<Self>,
+        start: Instant,
+        end: Instant,
+        places: &Semaphore,
+    ) -> Result<(u64, u32)> {
         let (mut made, mut counted, mut deleting) = (0, 0_u32, JoinSet::new());
         while Instant::now() < end {
             let answers = self.receive(LONGEST_WAIT).await?;
@@ -91,9 +110,10 @@ impl BareLoop {
                 deleted??;
             }
         }
-        sending.shutdown().await;
-        self.clear(deleting).await?;
-        Ok(Done { made, per_second: f64::from(counted) / duration.as_secs_f64() })
+        while let Some(deleted) = deleting.join_next().await {
+            deleted??;
+        }
+        Ok((made, counted))
     }
 
     /// Sends a batch whenever there are places for one.
@@ -120,10 +140,7 @@ impl BareLoop {
     }
 
     /// Takes what is still on its way, so that the next measurement begins with empty queues.
-    async fn clear(&self, mut deleting: JoinSet<Result<()>>) -> Result<()> {
-        while let Some(deleted) = deleting.join_next().await {
-            deleted??;
-        }
+    async fn clear(&self) -> Result<()> {
         loop {
             let left = self.receive(1).await?;
             if left.is_empty() {
@@ -153,6 +170,9 @@ impl BareLoop {
     }
 
     async fn delete(&self, messages: &[Message]) -> Result<()> {
+        if messages.is_empty() {
+            return Ok(());
+        }
         let mut entries = Vec::new();
         for (index, message) in messages.iter().enumerate() {
             let entry = DeleteMessageBatchRequestEntry::builder().id(index.to_string());

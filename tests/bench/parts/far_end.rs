@@ -16,6 +16,9 @@ use crate::part::say;
 /// The access key that the server signs with, so that its calls are told apart.
 const FAR_END_KEY: &str = "far-end";
 
+/// How many receives the server has in flight: with one alone the processors would wait for it.
+const RECEIVES: usize = 2;
+
 /// What it says once it is ready.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Ready {
@@ -34,7 +37,9 @@ pub(super) async fn run() -> Result<()> {
     let server = Arc::new(Server::new(&emulator.endpoint_url(), FAR_END_KEY, &requests));
     say(&Ready { endpoint: emulator.endpoint_url(), requests })?;
     let mut tasks = JoinSet::new();
-    tasks.spawn(server.run());
+    for _ in 0..RECEIVES {
+        tasks.spawn(Arc::clone(&server).run());
+    }
     let mut asked = Asked::listen();
     loop {
         tokio::select! {
