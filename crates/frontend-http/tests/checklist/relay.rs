@@ -1,5 +1,7 @@
 //! What passes between client and far end: items 36 to 41, 76, 77, 79 and 80.
 
+use std::time::Duration;
+
 use proxy_core::backend::Disposition;
 use serde_json::{Value, json};
 
@@ -71,6 +73,23 @@ async fn item_38_initialize_cannot_be_cancelled() {
     harness.far.answer(&request, &initialized("2025-11-25"));
     let (_, answer) = reply.events().message().await.unwrap();
     assert_eq!(answer["result"]["protocolVersion"], "2025-11-25");
+}
+
+#[tokio::test(start_paused = true)]
+async fn item_38_a_handshake_that_times_out_is_not_cancelled_either() {
+    let mut harness = Harness::start(|setup| {
+        setup.in_memory();
+        setup.session.request_timeout = Duration::from_secs(5);
+    })
+    .await;
+    let http = harness.http.clone();
+    let reply = Background::run(async move { post(&http, &initialize("2025-11-25", &json!({}))).await });
+    harness.far.expect("initialize").await;
+    let answer = reply.join().await.json().await;
+    assert_eq!(answer["error"]["data"]["reason"], "timeout");
+    let message = answer["error"]["message"].as_str().unwrap();
+    assert!(message.ends_with("initialize again"), "{message}");
+    assert!(harness.far.has_nothing());
 }
 
 #[tokio::test]

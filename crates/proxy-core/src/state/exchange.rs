@@ -292,6 +292,7 @@ impl Ending<'_> {
                 let ran = match exchange.sending {
                     Sending::Held => "it was not sent to the server",
                     Sending::UnderWay => "it was still being sent to the server, so it may run",
+                    Sending::Done | Sending::Maybe if exchange.is_initialize => "initialize again",
                     Sending::Done => "the server was told to stop; it may have run",
                     Sending::Maybe => "the transport failed while it was sent, so it may have run",
                 };
