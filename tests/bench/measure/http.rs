@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use anyhow::Result;
 
-use super::{float, median, milliseconds, progress};
+use super::{float, median, memory::megabytes, milliseconds, progress};
 use crate::{
     figure::{Report, Target},
     part::Part,
@@ -54,6 +54,8 @@ pub(super) fn measure(plan: &Plan, report: &mut Report) -> Result<()> {
             }
         }
         add_figures(report, connections, &proxy, &echo);
+        let after = megabytes(proxy.part.resident_bytes()?);
+        report.add(GROUP, format!("{connections} connections: proxy, memory afterwards"), after, "MB");
     }
     Ok(())
 }
