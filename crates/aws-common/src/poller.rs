@@ -1,9 +1,11 @@
 //! The poller: receives from one queue, hands over to the inbox and acknowledges by disposition.
 //!
-//! One receive loop, and a second receive only while batches come back full, so that an answer does not overtake its progress. A
-//! receive is never aborted, since what it took would stay hidden: at shutdown the poller wakes its own with a message to itself.
+//! One receive at a time, so that an answer does not overtake its progress; two only while messages pile up, and then what both
+//! brought is put into order together. A receive is never aborted, since what it took would stay hidden: at shutdown the poller
+//! wakes its own with a message to itself.
 
 mod health;
+mod pace;
 mod receive;
 mod recent;
 mod settle;
@@ -18,11 +20,15 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 pub use self::health::PollHealth;
-use self::{receive::Receiver, settle::Settler, wake::Waker};
+use self::{
+    pace::{Next, Pace},
+    receive::Receiver,
+    settle::Settler,
+    wake::Waker,
+};
 use crate::{
     acknowledger::Acknowledger,
     attributes::{Malformed, Received},
-    backoff::Backoff,
     client,
     metrics::Metrics,
 };
@@ -30,14 +36,11 @@ use crate::{
 /// Reads a message of the queue: as it is, or out of what a topic wrapped around it.
 pub type Decode = fn(&Message) -> Result<Received, Malformed>;
 
-/// How long the messages of one poll wait for those of another that is under way.
-const OVERLAP: Duration = Duration::from_millis(5);
+/// How long the messages of one receive wait for those of the other, which takes as long only if it hangs.
+const OVERLAP: Duration = Duration::from_secs(1);
 
 /// What a poll brought.
 type Polled = Result<Vec<Message>, BackendError>;
-
-/// The delay before the first retry of a failed receive, and the longest.
-const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
 
 /// What a poller is told.
 #[derive(Debug, Clone)]
@@ -112,19 +115,20 @@ impl Poller {
         let acknowledger = Acknowledger::start(self.client.clone(), queue_url, name, self.metrics.clone());
         let mut settler = Settler::new(self, acknowledger);
         let mut waker = Waker::new(self.client.clone(), queue_url, &self.instance, self.metrics.clone());
-        let mut backoff = Backoff::new(RETRY.0, RETRY.1);
+        let mut pace = Pace::new(self.settings.max_messages);
         let mut polls = FuturesUnordered::new();
         polls.push(self.receiver.receive(Duration::ZERO, &shutdown));
         while !polls.is_empty() || settler.is_settling() {
             tokio::select! {
                 Some(received) = polls.next() => {
                     let received = together(received, &mut polls).await;
-                    let (next, delay) = self.after(&received, &mut backoff);
+                    let next = pace.after(&received);
                     settler.handle(received.into_iter().flatten().flatten().collect()).await;
-                    while !shutdown.is_cancelled() && polls.len() < next {
-                        polls.push(self.receiver.receive(delay, &shutdown));
-                    }
-                    if shutdown.is_cancelled() && polls.is_empty() && waker.missing(settler.wakes_seen()) {
+                    if !polls.is_empty() {
+                        // the other is still on its way, and goes on being waited for
+                    } else if !shutdown.is_cancelled() {
+                        polls.extend(self.receives(next, &shutdown));
+                    } else if waker.missing(settler.wakes_seen()) {
                         polls.push(self.receiver.sweep());
                     }
                 }
@@ -136,19 +140,19 @@ impl Poller {
         settler.finish().await;
     }
 
-    /// How many polls should be in flight after this one, and how long the new one waits first.
-    fn after(&self, received: &[Polled], backoff: &mut Backoff) -> (usize, Duration) {
-        if received.iter().any(Result::is_err) {
-            return (1, backoff.next_delay());
+    fn receives<'poller>(
+        &'poller self,
+        next: Next,
+        shutdown: &'poller CancellationToken,
+    ) -> Vec<BoxFuture<'poller, Polled>> {
+        match next {
+            Next::One { delay } => vec![self.receiver.receive(delay, shutdown)],
+            Next::Two => vec![self.receiver.look(), self.receiver.look()],
         }
-        backoff.reset();
-        let most = usize::from(self.settings.max_messages);
-        let full = received.iter().flatten().any(|messages| messages.len() >= most);
-        (if full { 2 } else { 1 }, Duration::ZERO)
     }
 }
 
-/// What two polls brought at nearly the same time is put into order together: either may have taken the older messages.
+/// What two receives brought is put into order together: either may have taken the older messages.
 async fn together(first: Polled, polls: &mut FuturesUnordered<BoxFuture<'_, Polled>>) -> Vec<Polled> {
     let mut received = vec![first];
     if received.iter().flatten().any(|messages| !messages.is_empty())

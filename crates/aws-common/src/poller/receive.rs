@@ -45,6 +45,11 @@ impl Receiver {
         })
     }
 
+    /// Receives what is there without waiting for more.
+    pub(super) fn look(&self) -> BoxFuture<'_, Polled> {
+        Box::pin(self.call(Duration::ZERO))
+    }
+
     /// Receives once more what is there.
     pub(super) fn sweep(&self) -> BoxFuture<'_, Polled> {
         Box::pin(self.call(SWEEP.min(self.settings.wait_time)))

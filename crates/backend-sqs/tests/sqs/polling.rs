@@ -44,6 +44,28 @@ async fn messages_come_in_the_order_in_which_they_were_sent() {
 }
 
 #[tokio::test]
+async fn a_receive_that_answers_late_is_not_overtaken_by_the_next() {
+    let emulator = emulator().await;
+    let (instance, total) = (InstanceId::random(), 150);
+    let (far, replies) = (emulator.client(), emulator.queue_url(REPLIES));
+    for id in 0..total {
+        reply(&far, &replies, Some(RouteKey::random(&instance).as_str()), &answer(id), &[]).await;
+    }
+    let mut world = World::with(Arc::clone(&emulator), Setup { instance, ..Setup::default() }).await;
+    // every other one, so that of two at a time the one that took the older messages is late
+    for _ in 0..total / 10 / 2 {
+        emulator.fail_next_of(PROXY, "ReceiveMessage", Failure::SlowAnswer(Duration::from_millis(100)), 1);
+        emulator.fail_next_of(PROXY, "ReceiveMessage", Failure::Slow(Duration::ZERO), 1);
+    }
+    for id in 0..total {
+        let inbound = world.delivered().await;
+        assert!(matches!(inbound.event, Event::Message(message) if message.as_str() == answer(id)), "{id}");
+    }
+    assert!(world.calls("ReceiveMessage") > 15, "two at a time");
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn what_nobody_waits_for_is_deleted_and_counted() {
     let mut world = World::start().await;
     world.inbox.settle_next([Settlement::Now(Disposition::Unroutable)]);

@@ -24,6 +24,8 @@ pub enum Failure {
     AfterEffect,
     /// The action takes place after so much time.
     Slow(Duration),
+    /// The action takes place at once, and its caller is told after so much time.
+    SlowAnswer(Duration),
 }
 
 /// The failures that are set, shared by all who hold a clone.

@@ -76,6 +76,11 @@ impl Service {
                 tokio::time::sleep(duration).await;
                 self.account.perform(action, &request).await
             }
+            Some(Failure::SlowAnswer(duration)) => {
+                let answer = self.account.perform(action, &request).await;
+                tokio::time::sleep(duration).await;
+                answer
+            }
         }
     }
 }
