@@ -17,7 +17,7 @@ const NO_ERROR: &str = "none";
 pub struct Metrics {
     backend: &'static str,
     sends: Family<Outcome, Counter>,
-    send_duration: Histogram,
+    send_duration: Family<Backend, Histogram, fn() -> Histogram>,
     deliveries: Family<Delivered, Counter>,
     malformed: Family<Backend, Counter>,
     receive_errors: Family<Outcome, Counter>,
@@ -54,10 +54,7 @@ impl Metrics {
         let metrics = Self {
             backend,
             sends: Family::default(),
-            send_duration: Histogram::new([
-                0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
-                300.0,
-            ]),
+            send_duration: Family::new_with_constructor(durations),
             deliveries: Family::default(),
             malformed: Family::default(),
             receive_errors: Family::default(),
@@ -99,7 +96,7 @@ impl Metrics {
 
     pub(crate) fn sent(&self, result: Result<(), &BackendError>, duration: Duration) {
         self.sends.get_or_create(&Outcome { backend: self.backend, error_type: error_type(result) }).inc();
-        self.send_duration.observe(duration.as_secs_f64());
+        self.send_duration.get_or_create(&Backend { backend: self.backend }).observe(duration.as_secs_f64());
     }
 
     pub(crate) fn delivered(&self, disposition: &'static str) {
@@ -120,6 +117,12 @@ impl Metrics {
         let error_type = error_type(result);
         self.calls.get_or_create(&ApiCall { backend: self.backend, action, error_type }).inc();
     }
+}
+
+fn durations() -> Histogram {
+    Histogram::new([
+        0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0,
+    ])
 }
 
 fn error_type(result: Result<(), &BackendError>) -> &'static str {

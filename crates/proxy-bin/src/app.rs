@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context, anyhow};
 use frontend_http::{HttpMetrics, ServeError};
-use prometheus_client::registry::Registry;
+use prometheus_client::{metrics::info::Info, registry::Registry};
 use proxy_core::{Proxy, Router, error::BackendError, id::InstanceId};
 use tokio::{net::TcpListener, task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
@@ -54,6 +54,8 @@ impl App {
         let address = listener.local_addr().context("the listener has no address")?;
 
         let mut registry = Registry::default();
+        let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
+        registry.register("mcp_proxy_build", "The program that runs, always 1", build);
         let instance = InstanceId::random();
         let max_memory = config.security.max_memory;
         let router = Router::new(instance.clone(), config.session.clone(), max_memory, &mut registry);

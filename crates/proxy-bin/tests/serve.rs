@@ -2,10 +2,15 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "what a test's helper cannot do fails the test")]
 
-use std::{net::SocketAddr, process::Stdio, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    process::Stdio,
+    time::Duration,
+};
 
 use serde_json::{Value, json};
-use testkit::emulator::Emulator;
+use testkit::emulator::{Emulator, Failure};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines},
     net::TcpStream,
@@ -132,7 +137,11 @@ impl Proxy {
 
     /// Answers a request as the server would.
     async fn answer(&self, request: &Value, result: Value) {
-        let body = json!({ "jsonrpc": "2.0", "id": request["id"], "result": result }).to_string();
+        self.put(json!({ "jsonrpc": "2.0", "id": request["id"], "result": result }).to_string()).await;
+    }
+
+    /// Puts a message on the reply queue.
+    async fn put(&self, body: String) {
         self.emulator
             .client()
             .send_message()
@@ -141,6 +150,28 @@ impl Proxy {
             .send()
             .await
             .unwrap();
+    }
+
+    /// What `/metrics` shows: the names of all metrics as they are scraped, each with the names of its labels.
+    async fn metrics(&self) -> BTreeMap<String, BTreeSet<String>> {
+        let response = Self::http(self.address, "GET", "/metrics", "", "").await;
+        let (_, text) = response.split_once("\r\n\r\n").unwrap();
+        let mut metrics = BTreeMap::new();
+        let mut labels = &mut BTreeSet::new();
+        for line in text.lines() {
+            if let Some((name, kind)) = line.strip_prefix("# TYPE ").and_then(|rest| rest.split_once(' ')) {
+                let suffix = match kind {
+                    "counter" => "_total",
+                    "info" => "_info",
+                    _ => "",
+                };
+                labels = metrics.entry(format!("{name}{suffix}")).or_default();
+            } else if let Some((_, pairs)) = line.split_once('{').filter(|_| !line.starts_with('#')) {
+                let names = pairs.split(',').filter_map(|pair| pair.split_once("=\"")).map(|(name, _)| name);
+                labels.extend(names.filter(|name| *name != "le").map(str::to_owned));
+            }
+        }
+        metrics
     }
 
     /// Asks until the proxy says that it is not ready.
@@ -199,6 +230,34 @@ async fn a_request_in_flight_is_answered_after_the_signal() {
     let created = proxy.replies.rsplit('/').next().unwrap();
     assert!(created.starts_with("mcp-proxy-responses"), "{created}");
     assert!(proxy.emulator.depth(created).is_none(), "the created queue is deleted");
+}
+
+#[tokio::test]
+async fn the_documentation_names_every_metric_with_its_labels() {
+    let row = |line: &'static str| {
+        let mut cells = line.strip_prefix("| `mcp_proxy_")?.split('|');
+        let name = format!("mcp_proxy_{}", cells.next()?.trim().trim_end_matches('`'));
+        let labels = cells.nth(1)?.split(',').map(|label| label.trim().trim_matches('`').to_owned());
+        Some((name, labels.filter(|label| label != "–").collect::<BTreeSet<_>>()))
+    };
+    let documented: BTreeMap<_, _> =
+        include_str!("../../../docs/TELEMETRY.md").lines().filter_map(row).collect();
+
+    // A metric with labels shows once it has counted something.
+    let proxy = Proxy::start().await;
+    let session = proxy.open_session().await;
+    Proxy::http(proxy.address, "POST", "/mcp", "nobodys", CALL).await;
+    let cancelled =
+        r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"unknown"}}"#;
+    Proxy::http(proxy.address, "POST", "/mcp", &session, cancelled).await;
+    let too_large = CALL.replace("slow", &"x".repeat(2 << 20));
+    Proxy::http(proxy.address, "POST", "/mcp", &session, &too_large).await;
+    Proxy::http(proxy.address, "DELETE", "/mcp", &session, "").await;
+    proxy.emulator.fail_next_of("test", "ReceiveMessage", Failure::Unavailable, 1);
+    proxy.put("no message".to_owned()).await;
+    let all = async { while proxy.metrics().await.len() < documented.len() {} };
+    let came = timeout(PATIENCE, all).await;
+    assert_eq!(proxy.metrics().await, documented, "{came:?}");
 }
 
 #[tokio::test]
