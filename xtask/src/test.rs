@@ -120,11 +120,9 @@ fn test_command(nextest: bool, which: &[&str], full: bool) -> Invocation {
     for &argument in which {
         command = command.argument(argument);
     }
-    if full {
-        // Read by the tests that have more to do when there is time.
-        command = command.environment("PROXY_TEST_FULL", "1").environment("PROPTEST_CASES", "20000");
-    }
-    command
+    // Read by the tests that can always do more: random interleavings of the state machine, worlds over a bad transport.
+    let (state_cases, chaos_seeds) = if full { ("20000", "20") } else { ("3000", "3") };
+    command.environment("STATE_CASES", state_cases).environment("CHAOS_SEEDS", chaos_seeds)
 }
 
 fn summarize(outcomes: &[Outcome]) -> Result<()> {
@@ -171,10 +169,20 @@ mod tests {
     }
 
     #[test]
-    fn the_full_run_says_so_to_the_tests() {
-        assert!(!test_command(true, &["--package", "e2e"], false).to_string().contains("FULL"));
-        assert!(
-            test_command(false, &["--package", "e2e"], true).to_string().starts_with("PROXY_TEST_FULL=1 ")
+    fn the_full_run_says_so_to_the_tests_that_can_do_more() {
+        let read_by_tests = concat!(
+            include_str!("../../crates/proxy-core/src/state/tests/interleavings.rs"),
+            include_str!("../../crates/testkit/tests/chaos/main.rs")
         );
+        let (short, full) =
+            (test_command(true, &[], false).to_string(), test_command(true, &[], true).to_string());
+        for name in ["STATE_CASES", "CHAOS_SEEDS"] {
+            assert!(read_by_tests.contains(&format!("\"{name}\"")), "no test reads {name}");
+            let value = |command: &str| {
+                let (_, rest) = command.split_once(&format!("{name}=")).unwrap();
+                rest.split(' ').next().unwrap().parse::<u32>().unwrap()
+            };
+            assert!(value(&full) > value(&short), "{full}");
+        }
     }
 }

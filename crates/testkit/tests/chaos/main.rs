@@ -1,7 +1,7 @@
 //! Thousands of exchanges over a transport that loses, duplicates, delays and reorders: every admitted request ends exactly once, under
 //! its own id, and nothing shows up in another session.
 //!
-//! `CHAOS_SEED` repeats one seed; otherwise each run takes new ones, which are printed.
+//! `CHAOS_SEED` repeats one seed; otherwise each run takes new ones, 3 or as many as `CHAOS_SEEDS` says, and prints them.
 #![expect(clippy::expect_used, reason = "tests")]
 
 mod client;
@@ -38,9 +38,10 @@ async fn play(seed: u64, faults: Faults) -> usize {
 }
 
 fn seeds() -> Vec<u64> {
-    match std::env::var("CHAOS_SEED").ok().and_then(|seed| seed.parse().ok()) {
+    let number = |name| std::env::var(name).ok().and_then(|text| text.parse().ok());
+    match number("CHAOS_SEED") {
         Some(seed) => vec![seed],
-        None => (0..3).map(|_| fastrand::u64(..)).collect(),
+        None => (0..number("CHAOS_SEEDS").unwrap_or(3)).map(|_| fastrand::u64(..)).collect(),
     }
 }
 
