@@ -116,7 +116,7 @@ impl ReplyQueue {
         }
     }
 
-    /// Deletes a created queue; one that stays behind is removed by another instance, once its tag has run out.
+    /// Deletes a created queue; one that stays behind can be told by its tag, once that has run out.
     pub(crate) async fn delete(&self) {
         let Some(Owned { client, metrics, .. }) = &self.owned else { return };
         let request = client.delete_queue().queue_url(self.queue.url());
