@@ -259,7 +259,7 @@ impl Proxy {
 
     async fn send(self: &Arc<Self>, session: Key, outbound: Outbound, receipt: Receipt) {
         let _permit = match receipt {
-            Receipt::Ours => self.own_sends.acquire().await.ok(),
+            Receipt::Ours | Receipt::Probe => self.own_sends.acquire().await.ok(),
             Receipt::Request(_) | Receipt::Initialized | Receipt::Told => None,
         };
         let result = self.backend.send(outbound).await;

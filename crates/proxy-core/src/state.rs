@@ -8,6 +8,7 @@ mod close;
 mod exchange;
 pub(crate) mod memory;
 mod outbox;
+mod probe;
 mod route;
 mod session;
 pub(crate) mod stream;

@@ -111,6 +111,9 @@ impl State {
         }
         let Some(session) = self.sessions.remove(&key) else { return };
         self.timers.clear(session.idle_at, key, Due::Idle);
+        if let Some(until) = session.probe.as_ref().and_then(|probe| probe.until) {
+            self.timers.clear(until, key, Due::Probe);
+        }
         for asked in session.server_requests.values() {
             self.timers.clear(asked.timer_at, key, Due::ServerRequest(asked.number));
         }

@@ -131,7 +131,7 @@ impl State {
         if let Err(error) = &result {
             self.metrics.send_failures.get_or_create(&ReasonLabel { reason: error.kind().as_str() }).inc();
         }
-        if receipt == Receipt::Ours {
+        if matches!(receipt, Receipt::Ours | Receipt::Probe) {
             self.outbox.own_sent();
         }
         let Some(session) = self.sessions.get_mut(&key) else {
@@ -151,7 +151,8 @@ impl State {
                 }
             },
             Receipt::Told => session.telling = session.telling.saturating_sub(1),
-            Receipt::Ours => {}
+            Receipt::Probe if result.is_err() => self.end_probe(key),
+            Receipt::Ours | Receipt::Probe => {}
         }
     }
 

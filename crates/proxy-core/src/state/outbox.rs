@@ -50,6 +50,8 @@ pub(crate) enum Receipt {
     Told,
     /// A message of the proxy's own.
     Ours,
+    /// The proxy's own question whether the session lives.
+    Probe,
 }
 
 /// What is to be done, oldest first, and how much of it is the proxy's own.
@@ -62,7 +64,7 @@ pub(super) struct Outbox {
 
 impl Outbox {
     pub(super) fn push(&mut self, outgoing: Outgoing) {
-        if matches!(outgoing, Outgoing::Send { receipt: Receipt::Ours, .. }) {
+        if matches!(outgoing, Outgoing::Send { receipt: Receipt::Ours | Receipt::Probe, .. }) {
             self.own += 1;
         }
         self.waiting.push_back(outgoing);

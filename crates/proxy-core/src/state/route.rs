@@ -72,18 +72,19 @@ impl State {
 
     /// The session that a message's envelope names.
     fn envelope(
-        &self,
+        &mut self,
         route: Option<&RouteKey>,
         related: Option<&WireId>,
         sequence: Option<u64>,
     ) -> Result<Envelope, Disposition> {
         let route = route.filter(|route| route.belongs_to(&self.instance)).ok_or(Disposition::Foreign)?;
-        let Some(key) = self.by_route.get(route) else {
+        let Some(key) = self.by_route.get(route).copied() else {
             self.metrics.discard("unknown_session");
             return Err(Disposition::Unroutable);
         };
+        self.end_probe(key);
         let related = related.filter(|wire| wire.route() == route).map(WireId::number);
-        Ok(Envelope { key: *key, related, sequence })
+        Ok(Envelope { key, related, sequence })
     }
 
     /// The exchange that a wire id names. The envelope's route, where there is one, must be the same.
@@ -95,11 +96,12 @@ impl State {
             self.metrics.discard("contradictory_envelope");
             return Err(Disposition::Unroutable);
         }
-        let Some(key) = self.by_route.get(wire.route()) else {
+        let Some(key) = self.by_route.get(wire.route()).copied() else {
             self.metrics.discard("unknown_session");
             return Err(Disposition::Unroutable);
         };
-        Ok((*key, wire.number()))
+        self.end_probe(key);
+        Ok((key, wire.number()))
     }
 
     fn route_answer(
@@ -115,6 +117,9 @@ impl State {
             Ok(found) => found,
             Err(disposition) => return disposition,
         };
+        if self.is_probe(key, number) {
+            return Disposition::Accepted;
+        }
         let Some(session) = self.sessions.get_mut(&key) else { return Disposition::Unroutable };
         let Some(exchange) = session.exchanges.get_mut(&number) else {
             self.metrics.discard("late_or_duplicate_answer");

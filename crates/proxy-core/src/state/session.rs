@@ -12,6 +12,7 @@ use super::{
     exchange::Exchange,
     memory::Memory,
     outbox::Outbox,
+    probe::Probe,
     stream::{Remains, Stream},
     timers::{Due, Timers},
 };
@@ -77,6 +78,7 @@ pub(super) struct Session {
     pub(super) last_activity: Instant,
     pub(super) idle_at: Instant,
     pub(super) taken_over_at: Option<Instant>,
+    pub(super) probe: Option<Probe>,
 }
 
 /// A request of the server's that waits for the client.
@@ -124,6 +126,7 @@ impl Session {
             last_activity: now,
             idle_at: now,
             taken_over_at: None,
+            probe: None,
         }
     }
 

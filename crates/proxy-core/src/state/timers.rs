@@ -4,7 +4,12 @@ use std::{cmp::max, collections::BTreeSet};
 
 use tokio::time::Instant;
 
-use super::{Key, State, close::Closing, exchange::Ending, stream::Remains};
+use super::{
+    Key, State,
+    close::Closing,
+    exchange::{Ending, Sending},
+    stream::Remains,
+};
 use crate::message::RequestId;
 
 /// What a deadline is of.
@@ -20,6 +25,8 @@ pub(super) enum Due {
     ServerRequest(u64),
     /// A complete stream kept for replay.
     Replay(u64),
+    /// A sign of life from the far end.
+    Probe,
 }
 
 /// All deadlines, earliest first.
@@ -67,6 +74,7 @@ impl State {
                 Due::Held(number) => self.release_held(key, number, now),
                 Due::ServerRequest(number) => self.expire_server_request(key, number, now),
                 Due::Replay(number) => self.expire_replay(key, number, now),
+                Due::Probe => self.expire_probe(key, now),
             }
         }
     }
@@ -99,7 +107,12 @@ impl State {
             return;
         }
         let absolute = exchange.ends_at <= now;
+        let was_silent =
+            matches!(exchange.sending, Sending::Done | Sending::Maybe) && exchange.held_answer.is_none();
         self.end_exchange(key, number, Ending::TimedOut { absolute }, now);
+        if was_silent && !absolute {
+            self.probe(key, now);
+        }
     }
 
     fn expire_server_request(&mut self, key: Key, number: u64, now: Instant) {

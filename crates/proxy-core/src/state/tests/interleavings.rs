@@ -223,6 +223,10 @@ impl World {
         assert!(session.numbers.insert(outbound.number), "a number names one message for ever");
         assert!(!text.contains(session.client.id.expose()), "the session id is the client's alone");
         match &outbound.message {
+            Message::Request(request) if receipt == Some(Receipt::Probe) => {
+                assert_eq!(request.method(), "ping");
+                assert!(session.calls.iter().any(|call| call.reported), "something was sent before");
+            }
             Message::Request(request) => {
                 assert!(!session.confirming, "requests wait for initialized");
                 let call = session.calls.iter_mut().find(|call| call.number == outbound.number).unwrap();

@@ -234,7 +234,12 @@ pub(super) fn check_state(rig: &Rig, config: &SessionConfig, under_way: usize) {
         .clone()
         .map(|session| {
             let held = session.exchanges.values().filter(|exchange| exchange.held_answer.is_some()).count();
-            1 + session.exchanges.len() + held + session.server_requests.len() + session.finished.len()
+            let probed = session.probe.as_ref().is_some_and(|probe| probe.until.is_some());
+            1 + usize::from(probed)
+                + session.exchanges.len()
+                + held
+                + session.server_requests.len()
+                + session.finished.len()
         })
         .sum();
     assert_eq!(state.timers.len(), timers, "every timer is of something, and everything has its timer");

@@ -21,8 +21,74 @@ fn silence_ends_a_request_and_tells_the_server() {
     rig.advance(Duration::from_millis(1));
     let [text] = whole(&stream).try_into().unwrap();
     assert_eq!(reason(&text).as_deref(), Some("timeout"));
-    let [told] = rig.texts().try_into().unwrap();
+    let [told, asked] = rig.texts().try_into().unwrap();
     assert!(told.contains("notifications/cancelled") && told.contains(&wire.to_string()), "{told}");
+    assert!(asked.contains(r#""method":"ping""#), "{asked}");
+}
+
+/// A session with a request that ended in silence, and the wire id of the `ping` that asked about it.
+fn silenced(rig: &mut Rig) -> (Client, WireId) {
+    let client = rig.open();
+    rig.call(&client, "1");
+    rig.advance(seconds(100));
+    let outbound = rig.send_all().pop().unwrap();
+    assert_eq!(outbound.message.method(), Some("ping"));
+    (client, outbound.about.unwrap())
+}
+
+#[test]
+fn a_session_of_which_nothing_comes_any_more_is_given_up() {
+    let mut rig = Rig::with(config(), usize::MAX);
+    let (client, _) = silenced(&mut rig);
+    rig.advance(Duration::from_millis(99_999));
+    assert_eq!(rig.state.session_count(), 1);
+    rig.advance(Duration::from_millis(1));
+    assert_eq!(rig.state.session_count(), 0);
+    assert_eq!(rig.forward(&client, &call("2"), Media::Any).err(), Some(Refusal::SessionNotFound));
+}
+
+#[test]
+fn any_sign_of_life_keeps_a_session() {
+    for sign in ["answer", "error", "log"] {
+        let mut rig = Rig::with(config(), usize::MAX);
+        let (client, ping) = silenced(&mut rig);
+        let disposition = match sign {
+            "answer" => rig.answer(&ping, r#""result":{}"#),
+            "error" => rig.answer(&ping, r#""error":{"code":-32601,"message":"no ping here"}"#),
+            _ => rig.server_says(&client, &log("still here")),
+        };
+        assert_eq!(disposition, Disposition::Accepted, "{sign}");
+        rig.advance(seconds(150));
+        assert_eq!(rig.state.session_count(), 1, "{sign}");
+    }
+}
+
+#[test]
+fn a_far_end_that_may_be_busy_is_not_given_up() {
+    let tool =
+        ToolTimeouts { request_timeout: Some(seconds(1_000)), request_timeout_max: Some(seconds(1_000)) };
+    let config = SessionConfig { tools: [("work".to_owned(), tool)].into(), ..config() };
+    let mut rig = Rig::with(config, usize::MAX);
+    let client = rig.open();
+    rig.call(&client, "1");
+    rig.forward(&client, &request("2", "tools/list"), Media::Any).unwrap();
+    rig.send_all();
+    rig.advance(seconds(900));
+    assert_eq!((rig.state.session_count(), rig.state.exchange_count()), (1, 1), "the long call goes on");
+}
+
+#[test]
+fn a_question_that_could_not_be_sent_says_nothing_about_the_session() {
+    let mut rig = Rig::with(config(), usize::MAX);
+    let client = rig.open();
+    rig.call(&client, "1");
+    rig.advance(seconds(100));
+    for outgoing in rig.state.take_outbox() {
+        let Outgoing::Send { session, receipt, .. } = outgoing else { panic!("nothing closes") };
+        rig.state.sent(session, receipt, Err(failure(Delivery::NotSent)), rig.now);
+    }
+    rig.advance(seconds(150));
+    assert!(rig.state.version(&client.id, &client.principal).is_ok());
 }
 
 #[test]
