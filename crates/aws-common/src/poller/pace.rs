@@ -63,30 +63,32 @@ mod tests {
 
     const ONE: Next = Next::One { delay: Duration::ZERO };
 
-    fn batch(count: usize) -> Polled {
-        Ok(vec![Message::builder().build(); count])
+    fn batches<const N: usize>(counts: [usize; N]) -> [Polled; N] {
+        counts.map(|count| Ok(vec![Message::builder().build(); count]))
     }
 
     #[test]
     fn messages_that_pile_up_are_taken_by_two_until_one_finds_fewer() {
         let mut pace = Pace::new(10);
         for _ in 1..PILE {
-            assert_eq!(pace.after(&[batch(10)]), ONE);
+            assert_eq!(pace.after(&batches([10])), ONE);
         }
-        assert_eq!(pace.after(&[batch(10)]), Next::Two);
-        assert_eq!(pace.after(&[batch(10), batch(10)]), Next::Two);
-        assert_eq!(pace.after(&[batch(10), batch(9)]), ONE);
-        assert_eq!(pace.after(&[batch(10)]), ONE);
+        assert_eq!(pace.after(&batches([10])), Next::Two);
+        assert_eq!(pace.after(&batches([10, 10])), Next::Two);
+        assert_eq!(pace.after(&batches([10, 9])), ONE);
+        assert_eq!(pace.after(&batches([10])), ONE);
     }
 
     #[test]
     fn a_failure_is_followed_by_one_after_a_delay() {
         let mut pace = Pace::new(1);
         for _ in 0..PILE {
-            pace.after(&[batch(1)]);
+            pace.after(&batches([1]));
         }
         let failed = Err(BackendError::new(ErrorKind::Unavailable, "receive", "test"));
-        assert!(matches!(pace.after(&[batch(1), failed]), Next::One { delay } if delay > Duration::ZERO));
-        assert_eq!(pace.after(&[batch(1)]), ONE);
+        assert!(
+            matches!(pace.after(&[Ok(Vec::new()), failed]), Next::One { delay } if delay > Duration::ZERO)
+        );
+        assert_eq!(pace.after(&batches([1])), ONE);
     }
 }

@@ -1,11 +1,13 @@
 //! Hands over a batch and settles each message by its disposition.
 
 use std::{
+    panic::AssertUnwindSafe,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
+use futures_util::FutureExt as _;
 use proxy_core::{
     backend::{Disposition, Inbound, Inbox, Settlement},
     id::InstanceId,
@@ -33,6 +35,9 @@ const STALE_WAKE: Duration = Duration::from_secs(30);
 /// How often the log says that the queue has other readers.
 const NOT_ALONE: Duration = Duration::from_mins(1);
 
+/// The most settlements that are waited for at once; past that the poller waits with them.
+const LATER: usize = 1024;
+
 #[derive(Debug)]
 pub(super) struct Settler<'poller> {
     settings: &'poller PollerSettings,
@@ -42,10 +47,13 @@ pub(super) struct Settler<'poller> {
     metrics: &'poller Metrics,
     acknowledger: Acknowledger,
     recent: Recent,
-    later: JoinSet<(Delivered, Disposition)>,
+    later: JoinSet<Settled>,
     wakes_seen: usize,
     not_alone: Option<(Instant, u64)>,
 }
+
+/// A settlement that came later; without a disposition where it panicked.
+pub(super) type Settled = (Delivered, Option<Disposition>);
 
 /// What settling needs to know of a message that was handed over.
 #[derive(Debug)]
@@ -85,18 +93,17 @@ impl<'poller> Settler<'poller> {
     }
 
     /// The next settlement that was to come later; `None` when there is none.
-    pub(super) async fn settled(&mut self) -> Option<(Delivered, Disposition)> {
-        loop {
-            match self.later.join_next().await? {
-                Ok(settled) => return Some(settled),
-                // its receipt runs out and the message comes again
-                Err(error) => tracing::error!(error = %error, "a settlement failed"),
-            }
-        }
+    pub(super) async fn settled(&mut self) -> Option<Settled> {
+        self.later.join_next().await?.ok()
     }
 
-    pub(super) async fn settle_later(&mut self, (delivered, disposition): (Delivered, Disposition)) {
-        for receipt in self.recent.take_pending(&delivered.message_id) {
+    pub(super) async fn settle_later(&mut self, (delivered, disposition): Settled) {
+        let receipts = self.recent.take_pending(&delivered.message_id);
+        let Some(disposition) = disposition else {
+            // the receipts run out and the message comes again
+            return tracing::error!(messaging.message.id = &*delivered.message_id, "a settlement panicked");
+        };
+        for receipt in receipts {
             self.settle(&delivered, receipt, disposition).await;
         }
     }
@@ -153,7 +160,13 @@ impl<'poller> Settler<'poller> {
             Settlement::Now(disposition) => self.settle(&delivered, receipt, disposition).await,
             Settlement::Later(disposition) => {
                 self.recent.pending(&delivered.message_id, receipt);
-                self.later.spawn(async move { (delivered, disposition.await) });
+                let disposition = AssertUnwindSafe(disposition).catch_unwind();
+                self.later.spawn(async move { (delivered, disposition.await.ok()) });
+                while self.later.len() > LATER
+                    && let Some(settled) = self.settled().await
+                {
+                    self.settle_later(settled).await;
+                }
             }
         }
     }

@@ -153,6 +153,20 @@ async fn a_duplicate_shares_the_settlement_of_what_is_still_being_stored() {
 }
 
 #[tokio::test]
+async fn a_message_whose_settlement_panics_comes_again() {
+    let setup =
+        Setup { change: |config| config.visibility_timeout = Duration::from_secs(1), ..Setup::default() };
+    let mut world = World::with(emulator().await, setup).await;
+    world.inbox.settle_next([Settlement::Later(Box::pin(async { panic!("a store that is broken") }))]);
+    world.reply(None, &answer(1)).await;
+    let first = world.delivered().await;
+    let again = world.delivered().await;
+    assert_eq!(first.message_id, again.message_id);
+    world.emptied(REPLIES).await;
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn failed_receives_and_deletes_are_tried_again() {
     let mut world = World::start().await;
     world.polling().await;
