@@ -1,18 +1,15 @@
 //! POST: what a client sends, and what it gets for it (2025-11-25, basic/transports, sending messages to the server).
 
-use std::borrow::Cow;
-
 use axum::{
     body::Body as HttpBody,
     http::{HeaderMap, HeaderValue, Response, StatusCode},
 };
 use proxy_core::{
-    Media, Opened, Pending, Principal, ProtocolVersion, Reply,
+    Media, Opened, Pending, Principal, Reply,
     id::SessionId,
     message::{Body, Message, Request, RequestId},
     method_label,
 };
-use serde::Deserialize;
 
 use super::{MODERN_VERSION, Refused, check_version, empty, json, session_id, session_version, stream};
 use crate::{
@@ -87,7 +84,7 @@ async fn open(
     initialize: Request,
     media: Media,
 ) -> Result<Response<HttpBody>, Rejection> {
-    let asked = requested_version(&initialize);
+    let asked = initialize.requested_version();
     let Opened { session, pending } = shared.proxy.open(caller, initialize, media)?;
     let mut response = match pending.reply(shared.sse_after).await {
         // What the version will be is not known yet: it is what was asked for, or an older one.
@@ -157,18 +154,6 @@ fn contains_initialize(message: &Message) -> bool {
 
 fn is_error(answer: &str) -> bool {
     matches!(Message::parse(answer), Ok(Message::Response(response)) if response.is_error())
-}
-
-/// The revision that an `initialize` asks for. One that is unknown here is negotiated down to the newest of this era.
-fn requested_version(initialize: &Request) -> ProtocolVersion {
-    #[derive(Deserialize)]
-    struct Params<'text> {
-        #[serde(borrow, rename = "protocolVersion")]
-        version: Option<Cow<'text, str>>,
-    }
-    let params = initialize.params().and_then(|params| serde_json::from_str::<Params<'_>>(params).ok());
-    let version = params.and_then(|params| params.version);
-    version.and_then(|version| ProtocolVersion::parse(&version)).unwrap_or(ProtocolVersion::LATEST)
 }
 
 fn request_id(body: &Body) -> Option<RequestId> {

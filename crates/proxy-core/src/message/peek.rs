@@ -122,6 +122,11 @@ impl Request {
         self.peeked.as_ref().ok()?.tool.as_deref()
     }
 
+    /// The revision that an `initialize` asks for: the newest of this era where the one that it names is not known here.
+    pub fn requested_version(&self) -> ProtocolVersion {
+        self.initialize_params().ok().and_then(|asked| asked.version.0).unwrap_or(ProtocolVersion::LATEST)
+    }
+
     pub(crate) fn initialize_params(&self) -> Result<InitializeParams, InvalidParams> {
         let params = params(&self.text, self.params.as_ref())?.ok_or(InvalidParams)?;
         let version = params.protocol_version.ok_or(InvalidParams)?.get();
