@@ -6,11 +6,13 @@
 mod context;
 mod decode;
 mod encode;
+mod operator;
 
 pub use self::{
     context::{ProxyContext, ReplyAddress},
     decode::{Malformed, Received, decode},
-    encode::{Envelope, OPERATOR_ATTRIBUTES},
+    encode::Envelope,
+    operator::operator_problems,
 };
 
 /// The names of the attributes.
@@ -92,6 +94,16 @@ impl std::fmt::Debug for OutgoingMessage {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("OutgoingMessage").field("bytes", &self.size()).finish_non_exhaustive()
     }
+}
+
+/// Whether AWS carries this attribute value: not empty, no control characters, no noncharacters of its list.
+fn is_carried(value: &str) -> bool {
+    !value.is_empty() && !value.contains(|character: char| character.is_control() || is_refused(character))
+}
+
+/// Whether AWS refuses this character even in a body (SQS API, `SendMessage`; control characters cannot stand in JSON).
+fn is_refused(character: char) -> bool {
+    matches!(character, '\u{FFFE}' | '\u{FFFF}')
 }
 
 #[cfg(test)]

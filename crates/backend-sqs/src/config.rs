@@ -1,10 +1,10 @@
 //! The settings of the SQS backend.
 
-mod attributes;
 mod queue_url;
 
 use std::{collections::BTreeMap, time::Duration};
 
+use aws_common::attributes::operator_problems;
 use proxy_core::config::{Problem, duration};
 use serde::{Deserialize, Serialize};
 
@@ -91,7 +91,7 @@ impl SqsConfig {
         }
         problems.extend(self.identity_problems());
         problems.extend(self.receive_problems());
-        problems.extend(attributes::problems(&self.message_attributes));
+        problems.extend(operator_problems(&self.message_attributes));
         problems
     }
 

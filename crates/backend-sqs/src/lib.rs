@@ -1,7 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod backend;
-pub mod config;
+mod config;
 mod queues;
 mod reply_queue;
 

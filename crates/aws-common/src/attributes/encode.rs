@@ -12,10 +12,10 @@ use proxy_core::{
 };
 use tokio::time::Instant;
 
-use super::{Attribute, DataType, OutgoingMessage, ProxyContext, ReplyAddress, name};
-
-/// How many attributes an operator may add to every message.
-pub const OPERATOR_ATTRIBUTES: usize = 1;
+use super::{
+    Attribute, DataType, OutgoingMessage, ProxyContext, ReplyAddress, is_carried, is_refused, name,
+    operator_problems,
+};
 
 /// What one process puts on each of its messages.
 #[derive(Debug, Clone)]
@@ -35,30 +35,13 @@ impl Envelope {
         reply: ReplyAddress,
         operator: &BTreeMap<String, String>,
     ) -> Result<Self, BackendError> {
-        let refuse = |message: String| Err(BackendError::new(ErrorKind::Config, "start", message));
+        let refuse = |message: &str| Err(BackendError::new(ErrorKind::Config, "start", message));
         if !is_carried(client_id) {
-            return refuse("`client_id` is empty or holds a control character".into());
+            return refuse("client_id is empty or holds a control character");
         }
-        if operator.len() > OPERATOR_ATTRIBUTES {
-            return refuse(format!(
-                "`message_attributes` has {} entries, but a message has room for {OPERATOR_ATTRIBUTES} beside the protocol's own",
-                operator.len()
-            ));
-        }
-        for (attribute, value) in operator {
-            if name::RESERVED.contains(&attribute.as_str()) {
-                return refuse(format!(
-                    "`message_attributes` names {attribute}, which the protocol uses itself"
-                ));
-            }
-            if !is_attribute_name(attribute) {
-                return refuse(format!("`message_attributes` has a name that AWS refuses: {attribute:?}"));
-            }
-            if !is_carried(value) {
-                return refuse(format!(
-                    "`message_attributes.{attribute}` is empty or holds a control character"
-                ));
-            }
+        let problems = operator_problems(operator);
+        if !problems.is_empty() {
+            return refuse(&problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "));
         }
         Ok(Self { client_id: client_id.into(), reply, operator: operator.clone() })
     }
@@ -111,28 +94,6 @@ impl Attributes {
     fn push(&mut self, name: &str, data_type: DataType, value: String) {
         self.0.push(Attribute { name: name.into(), data_type, value });
     }
-}
-
-/// Whether AWS carries this attribute value: not empty, no control characters, no noncharacters of its list.
-fn is_carried(value: &str) -> bool {
-    !value.is_empty() && !value.contains(|character: char| character.is_control() || is_refused(character))
-}
-
-/// Whether AWS refuses this character even in a body (SQS API, `SendMessage`; control characters cannot stand in JSON).
-fn is_refused(character: char) -> bool {
-    matches!(character, '\u{FFFE}' | '\u{FFFF}')
-}
-
-/// Whether AWS takes this as an attribute's name (SQS developer guide, message metadata).
-fn is_attribute_name(name: &str) -> bool {
-    let lower = name.to_ascii_lowercase();
-    (1..=256).contains(&name.len())
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'))
-        && !lower.starts_with("aws.")
-        && !lower.starts_with("amazon.")
-        && !name.starts_with('.')
-        && !name.ends_with('.')
-        && !name.contains("..")
 }
 
 /// The same JSON without the characters that AWS refuses in a body: outside of strings they could not stand.

@@ -19,11 +19,6 @@ struct State {
 }
 
 impl PollHealth {
-    /// The time since the last poll that succeeded.
-    pub fn age(&self) -> Option<Duration> {
-        self.lock().succeeded.map(|succeeded| succeeded.elapsed())
-    }
-
     /// Whether the last poll succeeded, and within `longest`; `None` before the first has ended.
     pub fn check(&self, longest: Duration) -> Option<Result<(), BackendError>> {
         let state = self.lock();

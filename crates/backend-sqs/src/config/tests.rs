@@ -97,6 +97,7 @@ fn one_attribute_of_the_operators_own_fits() {
         ("te am", "x"),
         ("team", ""),
         ("team", "a\u{7}b"),
+        ("team", "a\tb"),
         ("team", "\u{ffff}"),
     ] {
         assert_eq!(keys(&with(&[(name, value)])), [format!("message_attributes.{name}")], "{name}={value:?}");
