@@ -6,7 +6,7 @@
 mod admin;
 mod app;
 mod body;
-pub mod config;
+mod config;
 mod cors;
 mod endpoint;
 mod guard;

@@ -12,7 +12,7 @@ mod text;
 
 use std::time::Duration;
 
-use frontend_http::config::{SecurityConfig, ServerConfig};
+use frontend_http::{SecurityConfig, ServerConfig};
 use proxy_core::config::{Problem, SessionConfig, duration};
 use serde::{Deserialize, Serialize};
 
@@ -62,7 +62,7 @@ pub struct ShutdownConfig {
 pub struct BackendTables {
     /// Requests and answers over SQS queues.
     #[cfg(feature = "sqs")]
-    pub sqs: Option<backend_sqs::config::SqsConfig>,
+    pub sqs: Option<backend_sqs::SqsConfig>,
 }
 
 /// The settings of the backend to use.
@@ -71,7 +71,7 @@ pub struct BackendTables {
 pub enum BackendChoice {
     /// Requests and answers over SQS queues.
     #[cfg(feature = "sqs")]
-    Sqs(backend_sqs::config::SqsConfig),
+    Sqs(backend_sqs::SqsConfig),
 }
 
 impl Default for ShutdownConfig {
@@ -91,7 +91,7 @@ impl BackendTables {
     fn all_given() -> Self {
         Self {
             #[cfg(feature = "sqs")]
-            sqs: Some(backend_sqs::config::SqsConfig::default()),
+            sqs: Some(backend_sqs::SqsConfig::default()),
         }
     }
 

@@ -265,14 +265,6 @@ impl Response {
         }
     }
 
-    /// The text of its error, if it is one.
-    pub fn error_text(&self) -> Option<&str> {
-        match &self.outcome {
-            Outcome::Result(_) => None,
-            Outcome::Error(span) => self.text.get(span.clone()),
-        }
-    }
-
     /// Whether it is an error.
     pub fn is_error(&self) -> bool {
         matches!(self.outcome, Outcome::Error(_))

@@ -60,7 +60,6 @@ impl Faults {
 /// The source of what goes wrong. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Chaos {
-    seed: u64,
     state: Arc<Mutex<State>>,
     /// Duplicates on their way.
     copies: TaskTracker,
@@ -91,12 +90,7 @@ impl Chaos {
     pub fn new(seed: u64, faults: Faults) -> Self {
         eprintln!("chaos seed: {seed}");
         let state = State { dice: Rng::with_seed(seed), faults };
-        Self { seed, state: Arc::new(Mutex::new(state)), copies: TaskTracker::new() }
-    }
-
-    /// The seed.
-    pub fn seed(&self) -> u64 {
-        self.seed
+        Self { state: Arc::new(Mutex::new(state)), copies: TaskTracker::new() }
     }
 
     /// Changes what goes wrong from now on.

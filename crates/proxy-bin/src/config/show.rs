@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt};
 
 use figment::value::{Dict, Empty, Num, Value};
-use frontend_http::config::AuthToken;
+use frontend_http::AuthToken;
 use proxy_core::config::ToolTimeouts;
 
 use super::{BackendTables, Config};

@@ -54,7 +54,7 @@ fn refused(file: &str, pairs: &[(&str, &str)]) -> Vec<String> {
     refused.problems.iter().map(|finding| finding.problem.to_string()).collect()
 }
 
-fn sqs(loaded: &Loaded) -> backend_sqs::config::SqsConfig {
+fn sqs(loaded: &Loaded) -> backend_sqs::SqsConfig {
     loaded.config.backend.sqs.clone().unwrap()
 }
 
