@@ -32,7 +32,7 @@ pub(crate) enum Measured {
 }
 
 impl Measured {
-    pub(crate) const ALL: [Self; 4] = [Self::Http, Self::Memory, Self::Sqs, Self::Program];
+    pub(crate) const ALL: [Self; 4] = [Self::Http, Self::Memory, Self::Program, Self::Sqs];
 
     pub(crate) async fn run(self, plan: &Plan, proxy: Option<&Path>, report: &mut Report) -> Result<()> {
         match (self, proxy) {

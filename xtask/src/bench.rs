@@ -10,7 +10,7 @@ pub(crate) fn run(quick: bool, only: &[String]) -> Result<()> {
     Invocation::cargo(["build", "--release", "--package", "proxy-bin"]).run()?;
     let bench = ["bench", "--package", "e2e", "--bench", "speed"];
     Invocation::cargo(bench).argument("--no-run").run()?;
-    println!("[2/2] measuring: about {}", if quick { "half a minute" } else { "five minutes" });
+    println!("[2/2] measuring: about {}", if quick { "half a minute" } else { "three minutes" });
     let target = workspace::root().join("target");
     let mut measure = Invocation::cargo(bench)
         .argument("--quiet")

@@ -55,7 +55,7 @@ pub(super) fn measure(plan: &Plan, report: &mut Report) -> Result<()> {
         }
         add_figures(report, connections, &proxy, &echo);
         let after = megabytes(proxy.part.resident_bytes()?);
-        report.add(GROUP, format!("{connections} connections: proxy, memory afterwards"), after, "MB");
+        report.add(GROUP, named(connections, "proxy, memory afterwards"), after, "MB");
     }
     Ok(())
 }
@@ -83,8 +83,13 @@ impl Loaded {
     }
 }
 
+fn named(connections: usize, what: &str) -> String {
+    let plural = if connections == 1 { "" } else { "s" };
+    format!("{connections} connection{plural}: {what}")
+}
+
 fn add_figures(report: &mut Report, connections: usize, proxy: &Loaded, echo: &Loaded) {
-    let at = |what: &str| format!("{connections} connections: {what}");
+    let at = |what: &str| named(connections, what);
     let p50 = |calls: &Calls| milliseconds(calls.p50);
     let p99 = |calls: &Calls| milliseconds(calls.p99);
     for (name, loaded) in [("proxy", proxy), ("bare echo", echo)] {
