@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use aws_config::{BehaviorVersion, Region, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_config::{
+    BehaviorVersion, Region,
+    retry::RetryConfig,
+    timeout::{TimeoutConfig, TimeoutConfigBuilder},
+};
 use aws_sdk_sqs::Client;
 use proxy_core::error::{BackendError, ErrorKind};
 
@@ -55,19 +59,30 @@ pub async fn connect(settings: &ClientSettings, queue_url: &str) -> Result<Clien
     Ok(Client::from_conf(config.build()))
 }
 
-/// The same client without retries of its own: the SDK would send again what may have arrived.
+/// The same client without retries of its own, since the SDK would send again what may have arrived; and where it would wait for
+/// an answer for ever, with the timeout that ours has.
 pub fn without_retries(client: &Client) -> Client {
-    Client::from_conf(client.config().to_builder().retry_config(RetryConfig::disabled()).build())
+    let own = client.config().timeout_config();
+    let mut timeouts = timeouts_of(client);
+    if own.is_none_or(|own| own.operation_attempt_timeout().or(own.operation_timeout()).is_none()) {
+        timeouts = timeouts.operation_attempt_timeout(CALL_TIMEOUT);
+    }
+    let config = client.config().to_builder().retry_config(RetryConfig::disabled());
+    Client::from_conf(config.timeout_config(timeouts.build()).build())
 }
 
 /// The same client for polls of this length.
 pub fn for_polls(client: &Client, wait_time: Duration) -> Client {
-    let timeouts =
-        client.config().timeout_config().map_or_else(TimeoutConfig::builder, TimeoutConfig::to_builder);
     let longest = wait_time + POLL_MARGIN;
-    let timeouts =
-        timeouts.operation_attempt_timeout(longest).operation_timeout(longest).read_timeout(longest);
+    let timeouts = timeouts_of(client)
+        .operation_attempt_timeout(longest)
+        .operation_timeout(longest)
+        .read_timeout(longest);
     Client::from_conf(client.config().to_builder().timeout_config(timeouts.build()).build())
+}
+
+fn timeouts_of(client: &Client) -> TimeoutConfigBuilder {
+    client.config().timeout_config().map_or_else(TimeoutConfig::builder, TimeoutConfig::to_builder)
 }
 
 /// The region in a queue's URL, as AWS builds them: `https://sqs.{region}.amazonaws.com[.cn]/{account}/{name}`.
@@ -79,7 +94,27 @@ fn region_of(queue_url: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use super::region_of;
+    use aws_sdk_sqs::config::Config;
+
+    use super::*;
+
+    fn own_client(timeouts: Option<TimeoutConfig>) -> Client {
+        let config = Config::builder().behavior_version(BehaviorVersion::latest());
+        let mut config = config.region(Region::new("us-east-1"));
+        config.set_timeout_config(timeouts);
+        Client::from_conf(config.build())
+    }
+
+    fn call_timeout(client: &Client) -> Option<Duration> {
+        client.config().timeout_config().and_then(TimeoutConfig::operation_attempt_timeout)
+    }
+
+    #[test]
+    fn a_callers_own_client_does_not_wait_for_ever() {
+        assert_eq!(call_timeout(&without_retries(&own_client(None))), Some(CALL_TIMEOUT));
+        let own = TimeoutConfig::builder().operation_attempt_timeout(Duration::from_secs(3)).build();
+        assert_eq!(call_timeout(&without_retries(&own_client(Some(own)))), Some(Duration::from_secs(3)));
+    }
 
     #[test]
     fn a_queue_url_of_aws_names_its_region() {

@@ -42,7 +42,7 @@ pub struct SqsParts<'registry> {
     /// Where the metrics are registered; the names are complete, so it has no prefix of its own.
     pub registry: &'registry mut Registry,
     /// A client of the caller's own, in the place of one made from the configuration and the environment. Its retries are turned
-    /// off: the backend retries itself what certainly sent nothing.
+    /// off, since the backend retries itself what certainly sent nothing; without a timeout it gets one of 20 s a call.
     pub client: Option<Client>,
 }
 
