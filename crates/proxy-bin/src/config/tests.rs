@@ -373,6 +373,16 @@ fn every_example_is_valid() {
 }
 
 #[test]
+fn what_the_readme_shows_is_valid() {
+    let readme = include_str!("../../../../README.md");
+    let (_, rest) = readme.split_once("```toml\n").expect("a configuration in the README");
+    let (shown, _) = rest.split_once("```").expect("its end");
+    let loaded = loaded(shown, &[], &[]);
+    assert!(sqs(&loaded).response_queue_url.is_some());
+    assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+}
+
+#[test]
 fn the_documentation_names_every_setting_with_its_default() {
     let text = include_str!("../../../../docs/CONFIGURATION.md");
     let defaults =
