@@ -34,7 +34,9 @@ fn json(body: &str) -> String {
 }
 
 fn events(events: &[&str]) -> String {
-    let chunks: String = events.iter().map(|event| format!("{:x}\r\n{event}\r\n", event.len())).collect();
+    let chunks: Vec<String> =
+        events.iter().map(|event| format!("{:x}\r\n{event}\r\n", event.len())).collect();
+    let chunks = chunks.concat();
     format!(
         "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n{chunks}0\r\n\r\n"
     )
