@@ -1,6 +1,6 @@
 //! The configuration of the whole process: every part's settings in one struct, and where they come from.
 //!
-//! [`load`] reads the layers, later ones winning: defaults, the file, variables that begin with `MCP_PROXY_`, flags.
+//! [`load()`] reads the layers, later ones winning: defaults, the file, variables that begin with `MCP_PROXY_`, flags.
 
 mod extract;
 mod finding;
