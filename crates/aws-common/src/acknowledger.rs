@@ -21,7 +21,8 @@ use crate::{backoff::Backoff, error::Call, metrics::Metrics};
 /// The most entries in a batch (AWS, `DeleteMessageBatch` and `ChangeMessageVisibilityBatch`).
 const BATCH: usize = 10;
 
-/// How long a delete waits for others. A visibility change waits for none: until it is made the message is hidden from its owner.
+/// How long a delete waits for others, at most: no longer than a quarter of the time in which it has to be made. A visibility change
+/// waits for none: until it is made the message is hidden from its owner.
 const LINGER: Duration = Duration::from_secs(1);
 
 /// The most acknowledgements that wait; past that the poller does.
@@ -57,13 +58,20 @@ struct Target {
 }
 
 impl Acknowledger {
-    /// Starts acknowledging the messages of the queue at `queue_url`, called `name` in errors.
-    pub fn start(client: Client, queue_url: &str, name: &str, metrics: Metrics) -> Self {
+    /// Starts acknowledging the messages of the queue at `queue_url`, called `name` in errors, that were received with this
+    /// visibility timeout.
+    pub fn start(
+        client: Client,
+        queue_url: &str,
+        name: &str,
+        visibility_timeout: Duration,
+        metrics: Metrics,
+    ) -> Self {
         let target = Target { client, queue_url: queue_url.into(), name: name.into(), metrics };
         let (deletes, to_delete) = mpsc::channel(WAITING);
         let (releases, to_release) = mpsc::channel(WAITING);
         let mut workers = JoinSet::new();
-        workers.spawn(work(target.clone(), to_delete, LINGER));
+        workers.spawn(work(target.clone(), to_delete, LINGER.min(visibility_timeout / 4)));
         workers.spawn(work(target, to_release, Duration::ZERO));
         Self { deletes, releases, workers }
     }

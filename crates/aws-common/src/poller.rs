@@ -111,8 +111,9 @@ impl Poller {
     /// Polls until `shutdown` fires, then hands over what the receives in flight bring, and resolves once everything is settled and
     /// acknowledged. Recovers from every failure by itself.
     pub async fn run(&self, shutdown: CancellationToken) {
-        let PollerSettings { queue_url, name, .. } = &self.settings;
-        let acknowledger = Acknowledger::start(self.client.clone(), queue_url, name, self.metrics.clone());
+        let PollerSettings { queue_url, name, visibility_timeout, .. } = &self.settings;
+        let (client, metrics) = (self.client.clone(), self.metrics.clone());
+        let acknowledger = Acknowledger::start(client, queue_url, name, *visibility_timeout, metrics);
         let mut settler = Settler::new(self, acknowledger);
         let mut waker = Waker::new(self.client.clone(), queue_url, &self.instance, self.metrics.clone());
         let mut pace = Pace::new(self.settings.max_messages);

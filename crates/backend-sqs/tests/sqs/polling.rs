@@ -134,6 +134,18 @@ async fn a_message_whose_delete_failed_is_not_delivered_twice() {
 }
 
 #[tokio::test]
+async fn a_message_is_deleted_before_it_comes_again() {
+    let setup =
+        Setup { change: |config| config.visibility_timeout = Duration::from_secs(1), ..Setup::default() };
+    let mut world = World::with(emulator().await, setup).await;
+    world.reply(None, &answer(1)).await;
+    world.delivered().await;
+    world.emptied(REPLIES).await;
+    assert_eq!(world.count(&deliveries("duplicate")), 0);
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn a_duplicate_shares_the_settlement_of_what_is_still_being_stored() {
     let setup =
         Setup { change: |config| config.visibility_timeout = Duration::from_secs(1), ..Setup::default() };
