@@ -24,9 +24,7 @@ async fn a_drain_answers_what_is_in_flight() -> Result<()> {
     let answer = messages(request).await?.pop().unwrap_or_default();
     assert!(text(&answer).is_some(), "no answer: {answer}");
 
-    let responses = world.emulator.depth("responses");
     let log = world.proxy.stop_after_signal().await?;
-    assert!(responses.is_some_and(|depth| depth.visible == 0), "answers are left in the queue");
     assert!(!log.contains("cut off"), "something was cut off:\n{log}");
     let left = world.emulator.depth("responses").map(|depth| (depth.visible, depth.in_flight));
     assert_eq!(left, Some((0, 0)), "the drain leaves nothing behind, hidden or not");
