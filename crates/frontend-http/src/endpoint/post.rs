@@ -89,15 +89,11 @@ async fn open(
     let mut response = match pending.reply(shared.sse_after).await {
         // What the version will be is not known yet: it is what was asked for, or an older one.
         Reply::Stream(events) => stream(shared, events, asked),
-        Reply::Whole(answers) => {
-            let failed = answers.iter().any(|answer| is_error(answer));
-            let response = whole(answers, Shape::Object);
-            // The session ended with its handshake.
-            if failed {
-                return Ok(response);
-            }
-            response
+        // The session ended with its handshake.
+        Reply::Whole(answers) if answers.iter().any(|answer| is_error(answer)) => {
+            return Ok(whole(answers, Shape::Object));
         }
+        Reply::Whole(answers) => whole(answers, Shape::Object),
     };
     if let Ok(value) = HeaderValue::from_str(session.expose()) {
         response.headers_mut().insert(MCP_SESSION_ID, value);
