@@ -1,7 +1,7 @@
 //! Many clients at once: every message at its owner, none elsewhere.
 
 use anyhow::Result;
-use e2e::{fixtures, proxy::Proxy, world::World};
+use e2e::{fixtures, process::PATIENCE, proxy::Proxy, world::World};
 
 /// All clients use the same ids and progress tokens, and progress, logs, sampling and elicitation run in every call. The client
 /// checks each message that it gets.
@@ -13,6 +13,7 @@ async fn fifty_clients_share_one_reply_queue() -> Result<()> {
     assert_eq!(seen["sessions"], 50);
     assert_eq!(seen["calls"], 1000);
     assert_eq!(seen["logs"], 1000);
+    assert_eq!(seen["progress"], 3000);
     Ok(())
 }
 
@@ -28,8 +29,32 @@ async fn two_proxies_on_one_reply_queue_lose_no_answer() -> Result<()> {
         fixtures::python_client("many", &one, &arguments),
         fixtures::python_client("many", &two, &arguments)
     );
-    assert_eq!(one?["calls"], 12);
-    assert_eq!(two?["calls"], 12);
+    let mut missing = 0;
+    for seen in [one?, two?] {
+        assert_eq!(seen["calls"], 12);
+        let sent = 12 + 3 * 12;
+        missing +=
+            sent - seen["logs"].as_u64().unwrap_or_default() - seen["progress"].as_u64().unwrap_or_default();
+    }
+    // Once the queue is empty, what came too late has been counted.
+    tokio::time::timeout(PATIENCE, async {
+        while world.emulator.depth("responses").is_some_and(|depth| depth.visible + depth.in_flight > 0) {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await?;
+    let mut too_late = 0.0;
+    for proxy in [&world.proxy, &other] {
+        for reason in ["late_progress", "unknown_session"] {
+            too_late += proxy.metric("mcp_proxy_discarded_messages_total", reason).await?;
+        }
+        let given_back = proxy.metric("mcp_proxy_backend_deliveries_total", "foreign").await?;
+        assert!(given_back > 0.0, "the proxies did not get each other's messages");
+    }
+    assert!(
+        too_late >= f64::from(u32::try_from(missing)?),
+        "{missing} messages are missing, {too_late} were counted"
+    );
     for proxy in [world.proxy, other] {
         let log = proxy.stop().await?;
         assert!(log.contains("not alone"), "it does not say that it is not alone:\n{log}");

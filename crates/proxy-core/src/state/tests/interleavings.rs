@@ -1,5 +1,5 @@
 //! Random interleavings of everything that clients, the far end, the transport and the clock can do, beside a model of what the
-//! specification expects. `STATE_CASES` sets how many (2,000 in a nightly run is a minute or two).
+//! specification expects. `STATE_CASES` sets how many.
 
 mod clients;
 
@@ -29,7 +29,7 @@ struct World {
 }
 
 fn cases() -> u32 {
-    std::env::var("STATE_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(300)
+    std::env::var("STATE_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(2_000)
 }
 
 proptest! {
