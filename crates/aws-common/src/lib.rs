@@ -1,16 +1,16 @@
 //! What the backends over AWS share.
 //!
-//! Reading order: [`attributes`] (what travels beside a message), [`sender`] (out), [`poller`] (in),
-//! [`acknowledger`] (deletes), [`error`] (the one mapping of SDK errors), [`client`], [`metrics`].
+//! Reading order: `attributes` (what travels beside a message), `sender` (out), `poller` (in), `acknowledger` (deletes), `error` (the
+//! one mapping of SDK errors), `client`, `metrics`.
 
-pub mod acknowledger;
+mod acknowledger;
 pub mod attributes;
 mod backoff;
 pub mod client;
-pub mod error;
-pub mod metrics;
-pub mod poller;
-pub mod sender;
+mod error;
+mod metrics;
+mod poller;
+mod sender;
 
 pub use self::{
     acknowledger::Acknowledger,
@@ -18,6 +18,6 @@ pub use self::{
     backoff::{Backoff, jittered},
     error::Call,
     metrics::Metrics,
-    poller::{ForeignPolicy, Poller, PollerSettings},
+    poller::{Decode, ForeignPolicy, PollHealth, Poller, PollerSettings},
     sender::BatchingSender,
 };

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use aws_common::{Call, Metrics, jittered, poller::PollHealth};
+use aws_common::{Call, Metrics, PollHealth, jittered};
 use aws_sdk_sqs::{Client, types::QueueAttributeName};
 use proxy_core::{
     error::{BackendError, ErrorKind},
