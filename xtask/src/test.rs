@@ -89,18 +89,14 @@ fn steps(full: bool) -> Vec<Step> {
                 .environment("RUSTDOCFLAGS", "-D warnings"),
         ),
         Step::command("feature combinations", feature_combinations()),
-        Step::command("programs", Invocation::cargo(["build", "--workspace", "--bins"])),
+        // One build for the programs and all tests: another selection of packages or targets would select other features of
+        // the dependencies, and build them again.
+        Step::command("programs and tests", Invocation::cargo(["build", "--workspace", "--bins", "--tests"])),
     ];
     let nextest = Invocation::cargo(["nextest", "--version"]).output().is_ok();
-    let tests = [
-        ("unit, property and contract tests", ["--workspace", "--exclude", "e2e"].as_slice()),
-        ("end-to-end tests", ["--package", "e2e"].as_slice()),
-    ];
     let doc_tests = Invocation::cargo(["test", "--doc", "--workspace"]);
     steps.push(Step::command("documentation's examples", doc_tests));
-    for (name, which) in tests {
-        steps.push(Step::command(name, test_command(nextest, which, full)));
-    }
+    steps.extend(test_steps(nextest, full));
     steps
 }
 
@@ -111,16 +107,24 @@ fn feature_combinations() -> Invocation {
     clippy.argument("--exclude-no-default-features").argument("--").argument("-D").argument("warnings")
 }
 
-fn test_command(nextest: bool, which: &[&str], full: bool) -> Invocation {
-    let mut command = if nextest {
-        Invocation::cargo(["nextest", "run", "--no-fail-fast"])
-    } else {
-        Invocation::cargo(["test", "--no-fail-fast", "--lib", "--bins", "--tests"])
-    };
-    for &argument in which {
-        command = command.argument(argument);
+/// The tests themselves; those from end to end come last where that can be said.
+fn test_steps(nextest: bool, full: bool) -> Vec<Step> {
+    if !nextest {
+        let run = ["test", "--workspace", "--no-fail-fast", "--lib", "--bins", "--tests"];
+        return vec![Step::command("all tests", with_cases(Invocation::cargo(run), full))];
     }
-    // Read by the tests that can always do more: random interleavings of the state machine, worlds over a bad transport.
+    let step = |name, selection| {
+        let run = ["nextest", "run", "--workspace", "--no-fail-fast", "--filterset", selection];
+        Step::command(name, with_cases(Invocation::cargo(run), full))
+    };
+    vec![
+        step("unit, property and contract tests", "not package(e2e)"),
+        step("end-to-end tests", "package(e2e)"),
+    ]
+}
+
+/// How much the tests do that can always do more: random interleavings of the state machine, worlds over a bad transport.
+fn with_cases(command: Invocation, full: bool) -> Invocation {
     let (state_cases, chaos_seeds) = if full { ("20000", "20") } else { ("3000", "3") };
     command.environment("STATE_CASES", state_cases).environment("CHAOS_SEEDS", chaos_seeds)
 }
@@ -162,10 +166,17 @@ mod tests {
 
     #[test]
     fn end_to_end_tests_run_apart_from_the_others_and_come_last() {
-        let steps = steps(false);
-        let last = steps.last().unwrap();
-        assert!(last.repeat.contains("--package e2e"), "{}", last.repeat);
-        assert_eq!(steps.iter().filter(|step| step.repeat.contains("--exclude e2e")).count(), 1);
+        let repeats: Vec<String> = test_steps(true, false).into_iter().map(|step| step.repeat).collect();
+        assert!(
+            matches!(&*repeats, [others, last] if others.contains("not package(e2e)") && last.contains("'package(e2e)'")),
+            "{repeats:?}"
+        );
+    }
+
+    #[test]
+    fn without_nextest_everything_runs_too() {
+        let repeats: Vec<String> = test_steps(false, false).into_iter().map(|step| step.repeat).collect();
+        assert!(matches!(&*repeats, [all] if all.contains("cargo test --workspace")), "{repeats:?}");
     }
 
     #[test]
@@ -174,8 +185,8 @@ mod tests {
             include_str!("../../crates/proxy-core/src/state/tests/interleavings.rs"),
             include_str!("../../crates/testkit/tests/chaos/main.rs")
         );
-        let (short, full) =
-            (test_command(true, &[], false).to_string(), test_command(true, &[], true).to_string());
+        let command = |full| with_cases(Invocation::cargo(["test"]), full).to_string();
+        let (short, full) = (command(false), command(true));
         for name in ["STATE_CASES", "CHAOS_SEEDS"] {
             assert!(read_by_tests.contains(&format!("\"{name}\"")), "no test reads {name}");
             let value = |command: &str| {
