@@ -4,6 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
 
 use super::super::error::ServiceError;
@@ -38,6 +39,10 @@ impl Account {
                 () = notified => {}
                 () = sleep_until(until) => {}
                 () = self.stopping.cancelled() => {}
+            }
+            // AWS gives a message to any of the receives that wait, and not to the same one each time.
+            if fastrand::bool() {
+                yield_now().await;
             }
         }
     }

@@ -54,6 +54,38 @@ async fn a_receive_waits_its_time_and_wakes_for_what_becomes_visible() {
     }
 }
 
+/// Two readers wait; the one that the message is not for hides it for a second each time. AWS gives it to either of them.
+#[tokio::test(start_paused = true)]
+async fn no_receive_that_waits_is_passed_over_for_ever() {
+    for order in [[0, 1], [1, 0]] {
+        let account = Account::new("http://h".into(), 0);
+        account.create_queue("q", &[]).unwrap();
+        let send = request(r#"{"QueueUrl":"http://h/0/q","MessageBody":"b"}"#);
+        account.perform("SendMessage", &send).await.unwrap();
+        let reader = async |number: usize| {
+            loop {
+                let received = account.perform("ReceiveMessage", &request(POLL)).await.unwrap();
+                let Some(receipt) = received["Messages"][0]["ReceiptHandle"].as_str() else { continue };
+                if number == 0 {
+                    return;
+                }
+                let hide = format!(
+                    r#"{{"QueueUrl":"http://h/0/q","ReceiptHandle":"{receipt}","VisibilityTimeout":1}}"#
+                );
+                account.perform("ChangeMessageVisibility", &request(&hide)).await.unwrap();
+            }
+        };
+        let both = async {
+            tokio::select! {
+                biased;
+                () = reader(order[0]) => {}
+                () = reader(order[1]) => {}
+            }
+        };
+        timeout(Duration::from_secs(60), both).await.expect("its reader gets the message in the end");
+    }
+}
+
 #[tokio::test]
 async fn a_client_that_went_takes_no_message() {
     let (emulator, client, url) = with_queue("q", &[]).await;
