@@ -82,7 +82,7 @@ async fn no_receive_that_waits_is_passed_over_for_ever() {
                 () = reader(order[1]) => {}
             }
         };
-        timeout(Duration::from_secs(60), both).await.expect("its reader gets the message in the end");
+        timeout(Duration::from_mins(1), both).await.expect("its reader gets the message in the end");
     }
 }
 
