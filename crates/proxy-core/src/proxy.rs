@@ -3,9 +3,11 @@
 use std::{
     fmt,
     sync::{Arc, Mutex, PoisonError},
+    task::{Context, Waker},
     time::Duration,
 };
 
+use futures_util::future::BoxFuture;
 use tokio::{sync::Semaphore, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -237,10 +239,10 @@ impl Proxy {
             let proxy = Arc::clone(self);
             match outgoing {
                 Outgoing::Send { session, outbound, receipt, reserved } => {
-                    self.sends.spawn(async move {
+                    self.begin_task(Box::pin(async move {
                         proxy.send(session, *outbound, receipt).await;
                         drop(reserved);
-                    });
+                    }));
                 }
                 Outgoing::Close { session, remote, farewells } => {
                     self.sends.spawn(async move {
@@ -254,6 +256,15 @@ impl Proxy {
                     });
                 }
             }
+        }
+    }
+
+    /// Begins what goes on in a task of its own, whoever called and whatever becomes of them. Begins it here: most transports take a
+    /// message, or queue it, without having to wait, and a task that ends at once costs more than all it does.
+    fn begin_task(&self, mut task: BoxFuture<'static, ()>) {
+        let mut nobody = Context::from_waker(Waker::noop());
+        if task.as_mut().poll(&mut nobody).is_pending() {
+            self.sends.spawn(task);
         }
     }
 
