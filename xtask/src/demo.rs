@@ -3,18 +3,25 @@
 
 use std::{
     io::{BufRead as _, BufReader},
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     sync::mpsc,
     thread,
     time::Duration,
 };
 
 use anyhow::{Context, Result, bail};
+use signal_hook::{
+    consts::{SIGINT, SIGTERM},
+    iterator::{Signals, SignalsInfo},
+};
 
 use crate::{invocation::Invocation, setup, workspace};
 
 /// How long a part may take to come up.
 const PATIENCE: Duration = Duration::from_mins(1);
+
+/// How often it is looked whether the demo should end.
+const GLANCE: Duration = Duration::from_millis(100);
 
 /// Runs the demo on this port of 127.0.0.1; with `once` it ends after the proof.
 pub(crate) fn run(port: u16, once: bool) -> Result<()> {
@@ -35,6 +42,9 @@ pub(crate) fn run(port: u16, once: bool) -> Result<()> {
     let built = workspace::root().join("target/debug");
     let fixtures = workspace::root().join("tests/fixtures");
     let python = workspace::fixtures().join("asyncmcp/bin/python");
+
+    // From here on there are parts to be ended.
+    let mut signals = Signals::new([SIGINT, SIGTERM])?;
 
     println!("[2/5] starting an SQS emulator");
     let mut emulator = Part::start(
@@ -92,12 +102,25 @@ pub(crate) fn run(port: u16, once: bool) -> Result<()> {
         return Ok(());
     }
     println!("It runs until Ctrl-C.");
-    // A terminal sends Ctrl-C to every part; the proxy drains and ends.
-    let ended = proxy.child.wait()?;
+    let ended = wait_for_end(&mut proxy.child, &mut signals)?;
     if !ended.success() {
         bail!("the proxy ended with {ended}");
     }
     Ok(())
+}
+
+/// Waits until the proxy has ended, by itself or because this program was told to: then the other parts are ended as well.
+fn wait_for_end(proxy: &mut Child, signals: &mut SignalsInfo) -> Result<ExitStatus> {
+    loop {
+        if let Some(ended) = proxy.try_wait()? {
+            return Ok(ended);
+        }
+        // A terminal sends Ctrl-C to every part. Anybody else's signal is ours alone, so the proxy is told to drain.
+        if signals.pending().any(|signal| signal == SIGTERM) {
+            Invocation::new("kill", ["-TERM"]).argument(proxy.id().to_string()).run()?;
+        }
+        thread::sleep(GLANCE);
+    }
 }
 
 fn instructions(url: &str) -> String {
