@@ -1,9 +1,7 @@
 //! The way to SQS is cut in the middle of traffic.
 
-use std::time::Duration;
-
 use anyhow::Result;
-use e2e::{fixtures, http::Session, proxy::Proxy, world};
+use e2e::{fixtures, http::Session, process::PATIENCE, proxy::Proxy, world};
 use futures_util::future::join_all;
 use serde_json::json;
 use testkit::{emulator::Emulator, relay::Relay};
@@ -30,12 +28,12 @@ async fn traffic_goes_on_after_an_outage() -> Result<()> {
             tokio::task::yield_now().await;
         }
         relay.cut();
-        // allowed: how long the outage lasts
-        tokio::time::sleep(Duration::from_secs(3)).await;
-        relay.restore().await
+        // Until the proxy has tried again several times, in vain.
+        while proxy.metric("mcp_proxy_backend_receive_errors_total", "").await? < 5.0 {}
+        anyhow::Ok(relay.restore().await?)
     };
-    let (answers, cut) = tokio::join!(join_all(calls), cut);
-    cut?;
+    let (answers, cut) = tokio::join!(join_all(calls), tokio::time::timeout(PATIENCE, cut));
+    cut??;
     for answer in answers {
         let answer = answer?;
         let ended = answer.get("result").is_some() || answer["error"]["data"]["reason"].is_string();

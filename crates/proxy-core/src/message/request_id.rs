@@ -43,10 +43,7 @@ impl RequestId {
 
     /// The characters of a string id.
     pub fn as_string(&self) -> Option<&str> {
-        match &self.0 {
-            Scalar::String(text) => Some(text),
-            Scalar::Number(_) => None,
-        }
+        self.0.as_string()
     }
 
     /// The id without quotes, for a transport's own header or attribute.
@@ -75,14 +72,18 @@ impl ProgressToken {
 
     /// The characters of a string token.
     pub fn as_string(&self) -> Option<&str> {
-        match &self.0 {
-            Scalar::String(text) => Some(text),
-            Scalar::Number(_) => None,
-        }
+        self.0.as_string()
     }
 }
 
 impl Scalar {
+    fn as_string(&self) -> Option<&str> {
+        match self {
+            Self::String(text) => Some(text),
+            Self::Number(_) => None,
+        }
+    }
+
     fn from_json(text: &str) -> Option<Self> {
         match text.as_bytes().first()? {
             b'"' => serde_json::from_str::<Box<str>>(text).ok().map(Self::String),
