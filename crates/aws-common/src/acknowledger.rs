@@ -9,14 +9,17 @@ use aws_sdk_sqs::{
         BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry,
     },
 };
-use proxy_core::error::{BackendError, ErrorKind};
+use proxy_core::{
+    BackendMetrics,
+    error::{BackendError, ErrorKind},
+};
 use tokio::{
     sync::mpsc,
     task::JoinSet,
     time::{Instant, sleep, sleep_until},
 };
 
-use crate::{backoff::Backoff, error::Call, metrics::Metrics};
+use crate::{backoff::Backoff, error::Call};
 
 /// The most entries in a batch (AWS, `DeleteMessageBatch` and `ChangeMessageVisibilityBatch`).
 const BATCH: usize = 10;
@@ -54,7 +57,7 @@ struct Target {
     client: Client,
     queue_url: Box<str>,
     name: Box<str>,
-    metrics: Metrics,
+    metrics: BackendMetrics,
 }
 
 impl Acknowledger {
@@ -65,7 +68,7 @@ impl Acknowledger {
         queue_url: &str,
         name: &str,
         visibility_timeout: Duration,
-        metrics: Metrics,
+        metrics: BackendMetrics,
     ) -> Self {
         let target = Target { client, queue_url: queue_url.into(), name: name.into(), metrics };
         let (deletes, to_delete) = mpsc::channel(WAITING);

@@ -8,6 +8,7 @@ use aws_config::{
     timeout::{TimeoutConfig, TimeoutConfigBuilder},
 };
 use aws_sdk_sqs::Client;
+use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
 use proxy_core::error::{BackendError, ErrorKind};
 
 /// How long a connection may take, TLS included.
@@ -34,13 +35,16 @@ pub struct ClientSettings {
 /// `Config` when no region can be found.
 pub async fn connect(settings: &ClientSettings, queue_url: &str) -> Result<Client, BackendError> {
     let named = settings.region.clone().or_else(|| region_of(queue_url).map(Into::into));
-    let mut loader =
-        aws_config::defaults(BehaviorVersion::latest()).retry_config(RetryConfig::disabled()).timeout_config(
-            TimeoutConfig::builder()
-                .connect_timeout(CONNECT_TIMEOUT)
-                .operation_attempt_timeout(CALL_TIMEOUT)
-                .build(),
-        );
+    let timeouts =
+        TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_attempt_timeout(CALL_TIMEOUT);
+    // the same cryptography as every other connection of the process
+    let http_client = aws_smithy_http_client::Builder::new()
+        .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
+        .build_https();
+    let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        .http_client(http_client)
+        .retry_config(RetryConfig::disabled())
+        .timeout_config(timeouts.build());
     if let Some(region) = named {
         loader = loader.region(Region::new(region));
     }

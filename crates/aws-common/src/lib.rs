@@ -1,14 +1,13 @@
 //! What the backends over AWS share.
 //!
 //! Reading order: `attributes` (what travels beside a message), `sender` (out), `poller` (in), `acknowledger` (deletes), `error` (the
-//! one mapping of SDK errors), `client`, `metrics`.
+//! one mapping of SDK errors), `client`.
 
 mod acknowledger;
 pub mod attributes;
 mod backoff;
 pub mod client;
 mod error;
-mod metrics;
 mod poller;
 mod sender;
 
@@ -17,7 +16,6 @@ pub use self::{
     attributes::{Envelope, ProxyContext, ReplyAddress},
     backoff::{Backoff, jittered},
     error::Call,
-    metrics::Metrics,
     poller::{Decode, ForeignPolicy, PollHealth, Poller, PollerSettings},
     sender::BatchingSender,
 };

@@ -15,7 +15,7 @@ use std::{sync::Arc, time::Duration};
 
 use aws_sdk_sqs::{Client, types::Message};
 use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
-use proxy_core::{backend::Inbox, error::BackendError, id::InstanceId};
+use proxy_core::{BackendMetrics, backend::Inbox, error::BackendError, id::InstanceId};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -30,7 +30,6 @@ use crate::{
     acknowledger::Acknowledger,
     attributes::{Malformed, Received},
     client,
-    metrics::Metrics,
 };
 
 /// Reads a message of the queue: as it is, or out of what a topic wrapped around it.
@@ -79,7 +78,7 @@ pub struct Poller {
     decode: Decode,
     inbox: Arc<dyn Inbox>,
     instance: InstanceId,
-    metrics: Metrics,
+    metrics: BackendMetrics,
     health: Arc<PollHealth>,
 }
 
@@ -91,7 +90,7 @@ impl Poller {
         decode: Decode,
         inbox: Arc<dyn Inbox>,
         instance: InstanceId,
-        metrics: Metrics,
+        metrics: BackendMetrics,
     ) -> Self {
         let health = Arc::new(PollHealth::default());
         let receiver = Receiver {

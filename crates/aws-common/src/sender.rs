@@ -14,14 +14,17 @@ use aws_sdk_sqs::{
     operation::send_message_batch::SendMessageBatchOutput,
     types::{MessageAttributeValue, SendMessageBatchRequestEntry},
 };
-use proxy_core::error::{BackendError, Delivery, ErrorKind};
+use proxy_core::{
+    BackendMetrics,
+    error::{BackendError, Delivery, ErrorKind},
+};
 use tokio::{
     sync::{Semaphore, oneshot},
     time::{Instant, sleep_until, timeout_at},
 };
 use tokio_util::task::TaskTracker;
 
-use crate::{attributes::OutgoingMessage, backoff::Backoff, error::Call, metrics::Metrics};
+use crate::{attributes::OutgoingMessage, backoff::Backoff, error::Call};
 
 /// The most messages in a batch (AWS, `SendMessageBatch`).
 const BATCH_MESSAGES: usize = 10;
@@ -45,7 +48,7 @@ struct Shared {
     queue_url: Box<str>,
     target: Box<str>,
     limit: usize,
-    metrics: Metrics,
+    metrics: BackendMetrics,
     admitted: Semaphore,
     queue: Mutex<Queue>,
     tasks: TaskTracker,
@@ -67,7 +70,7 @@ struct Entry {
 
 impl BatchingSender {
     /// A sender to the queue at `queue_url`, called `target` in errors, which takes `limit` bytes a message and batch.
-    pub fn new(client: Client, queue_url: &str, target: &str, limit: usize, metrics: Metrics) -> Self {
+    pub fn new(client: Client, queue_url: &str, target: &str, limit: usize, metrics: BackendMetrics) -> Self {
         Self(Arc::new(Shared {
             client,
             queue_url: queue_url.into(),

@@ -4,12 +4,13 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use aws_common::{
-    BatchingSender, Envelope, ForeignPolicy, Metrics, Poller, PollerSettings, ReplyAddress, attributes,
+    BatchingSender, Envelope, ForeignPolicy, Poller, PollerSettings, ReplyAddress, attributes,
     client::{self, ClientSettings},
 };
 use aws_sdk_sqs::Client;
 use prometheus_client::registry::Registry;
 use proxy_core::{
+    BackendMetrics,
     backend::{Backend, Inbox, Limits, Outbound, Remote, Sent},
     error::{BackendError, ErrorKind},
     id::InstanceId,
@@ -74,7 +75,7 @@ impl SqsBackend {
             return Err(BackendError::new(ErrorKind::Config, "start", problems.join("; ")));
         }
         let client = client_of(&config, parts.client.as_ref()).await?;
-        let metrics = Metrics::new(NAME, parts.registry);
+        let metrics = BackendMetrics::new(NAME, parts.registry);
         let requests = Queue::new(&client, &config.read_queue_url, "request queue", &metrics);
         let message_bytes = requests.message_bytes("start").await?;
         requests.check_sends().await?;
@@ -91,7 +92,7 @@ impl SqsBackend {
         config: &SqsConfig,
         parts: SqsParts<'_>,
         client: &Client,
-        metrics: Metrics,
+        metrics: BackendMetrics,
         requests: Queue,
         reply_queue: ReplyQueue,
         message_bytes: usize,

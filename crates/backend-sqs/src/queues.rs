@@ -6,14 +6,17 @@ use std::{
     time::Duration,
 };
 
-use aws_common::{Call, Metrics};
+use aws_common::Call;
 use aws_sdk_sqs::{
     Client,
     config::http::HttpResponse,
     error::{ProvideErrorMetadata, SdkError},
     types::QueueAttributeName,
 };
-use proxy_core::error::{BackendError, ErrorKind};
+use proxy_core::{
+    BackendMetrics,
+    error::{BackendError, ErrorKind},
+};
 use tokio::time::Instant;
 
 /// What a queue takes that does not say: the smallest default of any SQS, of before August 2025 (AWS: 256 KiB, now 1 MiB).
@@ -31,11 +34,11 @@ pub(crate) struct Queue {
     described: Box<str>,
     /// What errors call it later, for clients too: role and name.
     name: Box<str>,
-    metrics: Metrics,
+    metrics: BackendMetrics,
 }
 
 impl Queue {
-    pub(crate) fn new(client: &Client, url: &str, role: &str, metrics: &Metrics) -> Self {
+    pub(crate) fn new(client: &Client, url: &str, role: &str, metrics: &BackendMetrics) -> Self {
         let short = url.rsplit('/').next().unwrap_or(url);
         Self {
             client: client.clone(),

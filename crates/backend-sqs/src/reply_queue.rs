@@ -2,9 +2,10 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use aws_common::{Call, Metrics, PollHealth, jittered};
+use aws_common::{Call, PollHealth, jittered};
 use aws_sdk_sqs::{Client, types::QueueAttributeName};
 use proxy_core::{
+    BackendMetrics,
     error::{BackendError, ErrorKind},
     id::InstanceId,
 };
@@ -45,7 +46,7 @@ pub(crate) struct ReplyQueue {
 #[derive(Debug)]
 struct Owned {
     client: Client,
-    metrics: Metrics,
+    metrics: BackendMetrics,
     name: Box<str>,
     instance: InstanceId,
     retention: u64,
@@ -65,7 +66,7 @@ impl ReplyQueue {
         prefix: &str,
         instance: &InstanceId,
         request_timeout_max: Duration,
-        metrics: &Metrics,
+        metrics: &BackendMetrics,
     ) -> Result<Self, BackendError> {
         let retention = (request_timeout_max + RETENTION_MARGIN).as_secs().clamp(RETENTION.0, RETENTION.1);
         let owned = Owned {

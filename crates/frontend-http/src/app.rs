@@ -32,6 +32,7 @@ pub struct App {
     shared: Shared,
     server_path: String,
     allow_unauthenticated: bool,
+    beside: Router,
 }
 
 /// The settings cannot be served.
@@ -89,7 +90,12 @@ impl App {
             registry: None,
         };
         let allow_unauthenticated = security.allow_unauthenticated;
-        Ok(Self { shared, server_path: server.server_path.clone(), allow_unauthenticated })
+        Ok(Self {
+            shared,
+            server_path: server.server_path.clone(),
+            allow_unauthenticated,
+            beside: Router::new(),
+        })
     }
 
     /// Waits this long for an answer as plain JSON before a response becomes a stream. Default 250 ms.
@@ -107,6 +113,13 @@ impl App {
         self
     }
 
+    /// Serves these routes on the same port, a backend's callbacks say. They pass none of the guards: they bring their own.
+    #[must_use]
+    pub fn beside(mut self, routes: Router) -> Self {
+        self.beside = self.beside.merge(routes);
+        self
+    }
+
     /// Whether a listener at this address would let other machines in without asking anybody for a token, though that is not
     /// allowed.
     pub(crate) fn is_unprotected_at(&self, address: IpAddr) -> bool {
@@ -115,7 +128,7 @@ impl App {
 
     /// The routes, for a listener at this address: it decides which `Host` and `Origin` headers are let in.
     pub fn router(self, listening: IpAddr) -> Router {
-        let Self { mut shared, server_path, .. } = self;
+        let Self { mut shared, server_path, beside, .. } = self;
         shared.guard = shared.guard.listening(listening);
         Router::new()
             .route(&server_path, any(endpoint::handle))
@@ -125,6 +138,7 @@ impl App {
             .route("/metrics", get(admin::metrics))
             .fallback(not_found)
             .with_state(Arc::new(shared))
+            .merge(beside)
     }
 }
 

@@ -4,11 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use aws_sdk_sqs::{Client, types::MessageSystemAttributeName};
 use futures_util::future::BoxFuture;
+use proxy_core::BackendMetrics;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::{PollHealth, Polled, PollerSettings};
-use crate::{error::Call, metrics::Metrics};
+use crate::error::Call;
 
 /// How long the last receive waits that looks for what is left.
 const SWEEP: Duration = Duration::from_secs(1);
@@ -20,7 +21,7 @@ const SHORTEST: Duration = Duration::from_millis(100);
 pub(super) struct Receiver {
     pub(super) client: Client,
     pub(super) settings: PollerSettings,
-    pub(super) metrics: Metrics,
+    pub(super) metrics: BackendMetrics,
     pub(super) health: Arc<PollHealth>,
 }
 

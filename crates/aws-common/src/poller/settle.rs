@@ -9,6 +9,7 @@ use std::{
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
 use futures_util::FutureExt as _;
 use proxy_core::{
+    BackendMetrics,
     backend::{Disposition, Inbound, Inbox, Settlement},
     id::InstanceId,
 };
@@ -18,7 +19,7 @@ use super::{
     Decode, ForeignPolicy, Poller, PollerSettings,
     recent::{Recent, Seen},
 };
-use crate::{acknowledger::Acknowledger, attributes::Received, backoff::jittered, metrics::Metrics};
+use crate::{acknowledger::Acknowledger, attributes::Received, backoff::jittered};
 
 /// For how long a message for which there is no memory is given back.
 const BUSY: Duration = Duration::from_secs(4);
@@ -44,7 +45,7 @@ pub(super) struct Settler<'poller> {
     decode: Decode,
     inbox: &'poller Arc<dyn Inbox>,
     instance: &'poller InstanceId,
-    metrics: &'poller Metrics,
+    metrics: &'poller BackendMetrics,
     acknowledger: Acknowledger,
     recent: Recent,
     later: JoinSet<Settled>,

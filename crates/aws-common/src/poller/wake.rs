@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use aws_sdk_sqs::{Client, types::MessageAttributeValue};
-use proxy_core::id::InstanceId;
+use proxy_core::{BackendMetrics, id::InstanceId};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     attributes::{ProxyContext, name},
     error::Call,
-    metrics::Metrics,
 };
 
 /// When to try again: another reader of the queue may have got the message.
@@ -24,14 +23,19 @@ pub(super) struct Waker {
     client: Client,
     queue_url: Box<str>,
     instance: InstanceId,
-    metrics: Metrics,
+    metrics: BackendMetrics,
     next: Option<Instant>,
     sent: usize,
     sweeps: u32,
 }
 
 impl Waker {
-    pub(super) fn new(client: Client, queue_url: &str, instance: &InstanceId, metrics: Metrics) -> Self {
+    pub(super) fn new(
+        client: Client,
+        queue_url: &str,
+        instance: &InstanceId,
+        metrics: BackendMetrics,
+    ) -> Self {
         Self {
             client,
             queue_url: queue_url.into(),

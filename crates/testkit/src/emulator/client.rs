@@ -14,6 +14,7 @@ pub fn client_for(endpoint_url: &str, access_key: &str) -> Client {
         .region(Region::new("us-east-1"))
         .credentials_provider(credentials)
         .endpoint_url(endpoint_url)
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
         .retry_config(RetryConfig::disabled());
     Client::from_conf(config.build())
 }

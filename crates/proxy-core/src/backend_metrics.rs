@@ -1,4 +1,4 @@
-//! The metrics of an AWS backend. Labels come from closed sets only.
+//! The metrics that every backend keeps. Labels come from closed sets only.
 
 use std::time::Duration;
 
@@ -7,14 +7,15 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, histogram::Histogram},
     registry::{Registry, Unit},
 };
-use proxy_core::error::BackendError;
+
+use crate::error::BackendError;
 
 /// The value of `error_type` where nothing failed.
 const NO_ERROR: &str = "none";
 
 /// Counts what one backend does. Clones count together.
 #[derive(Debug, Clone)]
-pub struct Metrics {
+pub struct BackendMetrics {
     backend: &'static str,
     sends: Family<Outcome, Counter>,
     send_duration: Family<Backend, Histogram, fn() -> Histogram>,
@@ -48,7 +49,7 @@ struct ApiCall {
     error_type: &'static str,
 }
 
-impl Metrics {
+impl BackendMetrics {
     /// Registers the metrics of the backend with this name, prefix included: the registry is the process's own.
     pub fn new(backend: &'static str, registry: &mut Registry) -> Self {
         let metrics = Self {
@@ -78,7 +79,7 @@ impl Metrics {
         );
         registry.register(
             "mcp_proxy_backend_malformed_messages",
-            "Messages received that were no JSON-RPC message and were deleted",
+            "Messages received that were no JSON-RPC message",
             metrics.malformed.clone(),
         );
         registry.register(
@@ -94,20 +95,24 @@ impl Metrics {
         metrics
     }
 
-    pub(crate) fn sent(&self, result: Result<(), &BackendError>, duration: Duration) {
+    /// Counts a message that was durably accepted or given up, and how long that took, retries included.
+    pub fn sent(&self, result: Result<(), &BackendError>, duration: Duration) {
         self.sends.get_or_create(&Outcome { backend: self.backend, error_type: error_type(result) }).inc();
         self.send_duration.get_or_create(&Backend { backend: self.backend }).observe(duration.as_secs_f64());
     }
 
-    pub(crate) fn delivered(&self, disposition: &'static str) {
+    /// Counts a received message by what became of it: a [`Disposition`](crate::backend::Disposition)'s word, `duplicate` or `orphaned`.
+    pub fn delivered(&self, disposition: &'static str) {
         self.deliveries.get_or_create(&Delivered { backend: self.backend, disposition }).inc();
     }
 
-    pub(crate) fn malformed(&self) {
+    /// Counts a received message that was no JSON-RPC message.
+    pub fn malformed(&self) {
         self.malformed.get_or_create(&Backend { backend: self.backend }).inc();
     }
 
-    pub(crate) fn receive_failed(&self, error: &BackendError) {
+    /// Counts a receive that failed.
+    pub fn receive_failed(&self, error: &BackendError) {
         let error_type = error.kind().as_str();
         self.receive_errors.get_or_create(&Outcome { backend: self.backend, error_type }).inc();
     }
