@@ -1,7 +1,7 @@
 //! What the backends over AWS share.
 //!
 //! Reading order: `attributes` (what travels beside a message), `sender` (out), `poller` (in), `acknowledger` (deletes), `error` (the
-//! one mapping of SDK errors), `client`.
+//! one mapping of SDK errors), `client`, `settings`.
 
 mod acknowledger;
 pub mod attributes;
@@ -10,6 +10,7 @@ pub mod client;
 mod error;
 mod poller;
 mod sender;
+pub mod settings;
 
 pub use self::{
     acknowledger::Acknowledger,

@@ -1,22 +1,16 @@
 //! The settings of the SQS backend.
 
-mod queue_url;
-
 use std::{collections::BTreeMap, time::Duration};
 
-use aws_common::attributes::operator_problems;
+use aws_common::{
+    attributes::operator_problems,
+    settings::{
+        LARGEST_BATCH, LONGEST_WAIT, QueueKind, client_id_problem, endpoint_problem, prefix_problem,
+        queue_url_problem, receive_problems, region_problem,
+    },
+};
 use proxy_core::config::{Problem, duration};
 use serde::{Deserialize, Serialize};
-
-/// The longest long poll (SQS `ReceiveMessage`, `WaitTimeSeconds`).
-const LONGEST_WAIT: Duration = Duration::from_secs(20);
-/// The largest batch (SQS `ReceiveMessage`, `MaxNumberOfMessages`).
-const LARGEST_BATCH: u8 = 10;
-/// The longest that a message may stay hidden (SQS `VisibilityTimeout`).
-const LONGEST_VISIBILITY: Duration = Duration::from_hours(12);
-/// What a created queue's name has room for before the dash and the 22 characters of the instance id: SQS names have at most
-/// 80.
-const LONGEST_PREFIX: usize = 57;
 
 /// The table `[backend.sqs]`: the queues, and how they are read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,9 +69,9 @@ impl SqsConfig {
     /// Everything that is wrong with these settings, keys named within the table `[backend.sqs]`.
     pub fn validate(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
-        problems.extend(queue_url::problem("read_queue_url", &self.read_queue_url));
+        problems.extend(queue_url_problem("read_queue_url", &self.read_queue_url, QueueKind::Standard));
         if let Some(url) = &self.response_queue_url {
-            problems.extend(queue_url::problem("response_queue_url", url));
+            problems.extend(queue_url_problem("response_queue_url", url, QueueKind::Standard));
             if *url == self.read_queue_url {
                 problems.push(Problem::new(
                     "response_queue_url",
@@ -86,82 +80,13 @@ impl SqsConfig {
                 ));
             }
         }
-        if let Some(url) = &self.endpoint_url {
-            problems.extend(queue_url::endpoint_problem("endpoint_url", url));
-        }
-        problems.extend(self.identity_problems());
-        problems.extend(self.receive_problems());
+        let endpoint_url = self.endpoint_url.as_deref();
+        problems.extend(endpoint_url.and_then(|url| endpoint_problem("endpoint_url", url)));
+        problems.extend(self.client_id.as_deref().and_then(client_id_problem));
+        problems.extend(self.region.as_deref().and_then(region_problem));
+        problems.extend(prefix_problem(&self.response_queue_prefix));
+        problems.extend(receive_problems(self.wait_time, self.visibility_timeout, self.max_messages));
         problems.extend(operator_problems(&self.message_attributes));
-        problems
-    }
-
-    fn identity_problems(&self) -> Vec<Problem> {
-        let mut problems = Vec::new();
-        if let Some(id) = &self.client_id
-            && !(1..=256).contains(&id.len())
-        {
-            problems.push(Problem::new(
-                "client_id",
-                format!("has {} characters, where 1 to 256 are possible", id.len()),
-                "write a short name, or leave it out to have a random one",
-            ));
-        } else if let Some(id) = &self.client_id
-            && !id.bytes().all(|byte| (0x21..=0x7e).contains(&byte))
-        {
-            problems.push(Problem::new(
-                "client_id",
-                format!("is {id:?}, which is not all visible ASCII"),
-                "write it in visible ASCII characters without spaces",
-            ));
-        }
-        if let Some(region) = &self.region
-            && (region.is_empty()
-                || !region
-                    .bytes()
-                    .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-'))
-        {
-            problems.push(Problem::new(
-                "region",
-                format!("is {region:?}, which is no AWS region"),
-                "write one such as region = \"eu-central-1\", or leave it out",
-            ));
-        }
-        let prefix = &self.response_queue_prefix;
-        if !(1..=LONGEST_PREFIX).contains(&prefix.len()) || !queue_url::is_name_part(prefix) {
-            problems.push(Problem::new(
-                "response_queue_prefix",
-                format!("is {prefix:?}, which the name of a queue cannot begin with"),
-                format!("write 1 to {LONGEST_PREFIX} letters, digits, dashes and underscores"),
-            ));
-        }
-        problems
-    }
-
-    fn receive_problems(&self) -> Vec<Problem> {
-        let mut problems = Vec::new();
-        for (key, value, least, most) in [
-            ("wait_time", self.wait_time, Duration::ZERO, LONGEST_WAIT),
-            ("visibility_timeout", self.visibility_timeout, Duration::from_secs(1), LONGEST_VISIBILITY),
-        ] {
-            if value < least || value > most || value.subsec_nanos() != 0 {
-                problems.push(Problem::new(
-                    key,
-                    format!("is {}, which SQS does not take", duration::format(value)),
-                    format!(
-                        "write whole seconds from {} to {}",
-                        duration::format(least),
-                        duration::format(most)
-                    ),
-                ));
-            }
-        }
-        if !(1..=LARGEST_BATCH).contains(&self.max_messages) {
-            problems.push(Problem::new(
-                "max_messages",
-                format!("is {}, which SQS does not take", self.max_messages),
-                format!("write a number from 1 to {LARGEST_BATCH}"),
-            ));
-        }
         problems
     }
 }

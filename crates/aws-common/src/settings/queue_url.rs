@@ -2,8 +2,20 @@
 
 use proxy_core::config::Problem;
 
+/// The longest name of a queue, `.fifo` included (SQS `CreateQueue`, `QueueName`).
+const LONGEST_NAME: usize = 80;
+
+/// Which queues a setting takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QueueKind {
+    /// Standard queues only.
+    Standard,
+    /// FIFO queues too.
+    Any,
+}
+
 /// What is wrong with the queue URL under `key`.
-pub(super) fn problem(key: &str, url: &str) -> Option<Problem> {
+pub fn queue_url_problem(key: &str, url: &str, kind: QueueKind) -> Option<Problem> {
     let example = format!("write {key} = \"https://sqs.eu-central-1.amazonaws.com/123456789012/requests\"");
     if url.is_empty() {
         return Some(Problem::new(key, "is missing", example));
@@ -26,21 +38,22 @@ pub(super) fn problem(key: &str, url: &str) -> Option<Problem> {
         return Some(Problem::new(key, format!("is {url:?}, which is no queue URL"), example));
     };
     let name = path.rsplit('/').next().unwrap_or_default();
-    if name.strip_suffix(".fifo").is_some_and(is_name_part) {
+    let stem = name.strip_suffix(".fifo");
+    if kind == QueueKind::Standard && stem.is_some_and(is_name_part) {
         return Some(Problem::new(
             key,
-            "is a FIFO queue, which this version does not serve yet",
+            "is a FIFO queue, where a standard queue is wanted",
             "write the URL of a standard queue",
         ));
     }
-    if name.is_empty() || name.len() > 80 || !is_name_part(name) {
+    if name.len() > LONGEST_NAME || stem.unwrap_or(name).is_empty() || !is_name_part(stem.unwrap_or(name)) {
         return Some(Problem::new(key, format!("is {url:?}, which does not end in a queue's name"), example));
     }
     None
 }
 
-/// What is wrong with the address of SQS under `key`.
-pub(super) fn endpoint_problem(key: &str, url: &str) -> Option<Problem> {
+/// What is wrong with the address of a service under `key`.
+pub fn endpoint_problem(key: &str, url: &str) -> Option<Problem> {
     let example = format!("write scheme, host and port: {key} = \"http://127.0.0.1:4566\"");
     if has_credentials(url) {
         return Some(Problem::new(
