@@ -4,6 +4,7 @@
 
 pub mod backend;
 mod backend_metrics;
+mod backoff;
 pub mod config;
 pub mod error;
 pub mod id;
@@ -12,6 +13,7 @@ mod metrics;
 pub mod operator;
 mod principal;
 mod proxy;
+mod proxy_context;
 mod refusal;
 mod reply;
 mod router;
@@ -20,9 +22,11 @@ mod version;
 
 pub use self::{
     backend_metrics::BackendMetrics,
+    backoff::{Backoff, jittered},
     metrics::method_label,
     principal::Principal,
     proxy::{Opened, Proxy},
+    proxy_context::{ProxyContext, ReplyAddress},
     refusal::Refusal,
     reply::{EventStream, Media, Pending, Reply, StreamEvent},
     router::Router,

@@ -1,0 +1,121 @@
+//! What our two ends tell each other beside a message, as compact JSON: the attribute `ProxyContext` of queues and topics, the
+//! header `X-Proxy-Context` of webhooks.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+use crate::{
+    backend::{Event, Inbound, Outbound, Peer},
+    error::{BackendError, ErrorKind},
+    id::{RemoteSession, RouteKey, WireId},
+    message::Message,
+};
+
+/// What our two ends tell each other beside a message. Keys that are not known are ignored.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ProxyContext {
+    /// The version of this format: 1.
+    pub v: u32,
+    /// From the proxy: where the answer goes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reply: Option<ReplyAddress>,
+    /// From the proxy: Unix milliseconds past which the call is not started any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<u64>,
+    /// From the worker, in the answer to initialize: the eras that it speaks.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub eras: Vec<Box<str>>,
+    /// From the worker: the wire id that a notification or server request belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub related: Option<Box<str>>,
+    /// From the worker: the message's number within its exchange, from 1; on the answer, how many came before it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seq: Option<u64>,
+    /// From the worker, with an error answer: the session is not here any more.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub gone: bool,
+    /// From the worker: the address that the session's later requests should go to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner: Option<Box<str>>,
+    /// From a proxy to itself: the instance whose poll this message ends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wake: Option<Box<str>>,
+}
+
+/// Where an answer goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ReplyAddress {
+    /// The URL of an SQS queue.
+    Sqs(Box<str>),
+    /// The ARN of an SNS topic.
+    Sns(Box<str>),
+    /// The URL of a webhook.
+    Url(Box<str>),
+}
+
+impl ProxyContext {
+    /// The version of the format that this is.
+    pub const VERSION: u32 = 1;
+
+    /// What goes beside this message: `initialize` always carries it, and afterwards only what goes to a peer that answered with
+    /// one of its own.
+    pub fn beside(outbound: &Outbound, reply: ReplyAddress) -> Option<Self> {
+        let announced = outbound.remote.peer.as_deref().is_some_and(|peer| !peer.eras.is_empty());
+        (announced || outbound.message.method() == Some("initialize")).then(|| Self {
+            v: Self::VERSION,
+            reply: Some(reply),
+            deadline: Some(unix_millis(outbound.context.deadline)),
+            ..Self::default()
+        })
+    }
+
+    /// Reads the text form; `None` for what is no context of this version.
+    pub fn parse(text: &str) -> Option<Self> {
+        serde_json::from_str(text).ok().filter(|context: &Self| context.v == Self::VERSION)
+    }
+
+    /// The text form.
+    pub fn to_json(&self) -> String {
+        // strings, numbers and lists of them: serializing cannot fail
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// What the inbox takes: `message`, which came on `route` with this beside it, from a peer whose own session id is `session`.
+    pub fn inbound(
+        self,
+        route: Option<RouteKey>,
+        session: Option<RemoteSession>,
+        message: Message,
+        message_id: Option<&str>,
+    ) -> Inbound {
+        let said = session.is_some() || self.owner.is_some() || !self.eras.is_empty();
+        let peer = said.then_some(Peer { session, owner: self.owner, eras: self.eras });
+        let (route, event) = if self.gone {
+            let text =
+                "the far end does not know this session any more: it was restarted, or it ended the session";
+            let answered = || WireId::parse(message.id()?.as_string()?).ok();
+            let route = route.or_else(|| answered().map(|wire| wire.route().clone()));
+            (route, Event::SessionGone(BackendError::new(ErrorKind::SessionGone, "receive", text)))
+        } else {
+            (route, Event::Message(message))
+        };
+        Inbound {
+            route,
+            peer,
+            related: self.related.and_then(|text| WireId::parse(&text).ok()),
+            sequence: self.seq,
+            message_id: message_id.map(Into::into),
+            event,
+        }
+    }
+}
+
+fn unix_millis(deadline: Instant) -> u64 {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    let at = since_epoch + deadline.saturating_duration_since(Instant::now());
+    u64::try_from(at.as_millis()).unwrap_or(u64::MAX)
+}
