@@ -6,11 +6,12 @@
 mod context;
 mod decode;
 mod encode;
+mod group;
 mod operator;
 
 pub use self::{
     context::{ProxyContext, ReplyAddress},
-    decode::{Malformed, Received, decode},
+    decode::{Malformed, Received, decode, decode_parts},
     encode::Envelope,
     operator::operator_problems,
 };
@@ -78,6 +79,18 @@ pub struct OutgoingMessage {
     pub body: String,
     /// What travels beside it: at most ten.
     pub attributes: Vec<Attribute>,
+    /// Where it stands in a FIFO queue or topic; none for a standard one.
+    pub group: Option<Group>,
+}
+
+/// Where a message stands in a FIFO queue or topic. Neither id counts towards the message's size.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    /// The group, which gives out nothing more while one of its messages is in flight (`MessageGroupId`): 1 to 128 characters.
+    pub id: Box<str>,
+    /// Names the message for ever: what comes with the same again within five minutes is dropped (`MessageDeduplicationId`): 1 to 128
+    /// characters.
+    pub deduplication_id: Box<str>,
 }
 
 impl OutgoingMessage {
@@ -104,6 +117,11 @@ fn is_carried(value: &str) -> bool {
 /// Whether AWS refuses this character even in a body (SQS API, `SendMessage`; control characters cannot stand in JSON).
 fn is_refused(character: char) -> bool {
     matches!(character, '\u{FFFE}' | '\u{FFFF}')
+}
+
+/// Whether a queue or topic is FIFO: its name ends so (SQS `CreateQueue`, SNS `CreateTopic`).
+pub fn is_fifo(url_or_arn: &str) -> bool {
+    url_or_arn.strip_suffix(".fifo").is_some()
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
-//! SQS clients: made as in every AWS program, but with one place that retries, which is ours.
+//! What clients are made from: as in every AWS program, but with one place that retries, which is ours.
 
 use std::time::Duration;
 
 use aws_config::{
-    BehaviorVersion, Region,
+    BehaviorVersion, Region, SdkConfig,
     retry::RetryConfig,
     timeout::{TimeoutConfig, TimeoutConfigBuilder},
 };
@@ -20,21 +20,23 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(20);
 /// How much longer than its wait a poll may take.
 const POLL_MARGIN: Duration = Duration::from_secs(15);
 
-/// What a client is made from, beside the environment, the profile and the instance's role.
+/// What clients are made from, beside the environment, the profile and the instance's role.
 #[derive(Debug, Clone, Default)]
 pub struct ClientSettings {
     /// An endpoint other than AWS's own, for emulators and VPC endpoints.
     pub endpoint_url: Option<String>,
-    /// The region; left out, that of the queue's URL, then the AWS default chain, then `us-east-1` where an endpoint is set.
+    /// The region; left out, that in the URL or ARN of what is used, then the AWS default chain, then `us-east-1` where an endpoint is set.
     pub region: Option<String>,
 }
 
-/// Makes a client. Nothing is called yet.
+/// Loads what every client of a process is made from: `Client::new(&loaded)` for SQS, SNS and STS alike. Nothing is called yet.
+///
+/// `used` is the URL of the queue, or the ARN of the topic or queue, that names the region where the settings do not.
 ///
 /// # Errors
 /// `Config` when no region can be found.
-pub async fn connect(settings: &ClientSettings, queue_url: &str) -> Result<Client, BackendError> {
-    let named = settings.region.clone().or_else(|| region_of(queue_url).map(Into::into));
+pub async fn load(settings: &ClientSettings, used: &str) -> Result<SdkConfig, BackendError> {
+    let named = settings.region.clone().or_else(|| region_of(used).map(Into::into));
     let timeouts =
         TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_attempt_timeout(CALL_TIMEOUT);
     // the same cryptography as every other connection of the process
@@ -52,15 +54,14 @@ pub async fn connect(settings: &ClientSettings, queue_url: &str) -> Result<Clien
         loader = loader.endpoint_url(endpoint);
     }
     let shared = loader.load().await;
-    let mut config = aws_sdk_sqs::config::Builder::from(&shared);
-    if shared.region().is_none() {
-        if settings.endpoint_url.is_none() && shared.endpoint_url().is_none() {
-            let message = "no AWS region is set: set `region`, AWS_REGION or one in the profile";
-            return Err(BackendError::new(ErrorKind::Config, "start", message));
-        }
-        config.set_region(Some(Region::new("us-east-1")));
+    if shared.region().is_some() {
+        return Ok(shared);
     }
-    Ok(Client::from_conf(config.build()))
+    if settings.endpoint_url.is_none() && shared.endpoint_url().is_none() {
+        let message = "no AWS region is set: set `region`, AWS_REGION or one in the profile";
+        return Err(BackendError::new(ErrorKind::Config, "start", message));
+    }
+    Ok(shared.into_builder().region(Region::new("us-east-1")).build())
 }
 
 /// The same client without retries of its own, since the SDK would send again what may have arrived; and where it would wait for
@@ -89,9 +90,12 @@ fn timeouts_of(client: &Client) -> TimeoutConfigBuilder {
     client.config().timeout_config().map_or_else(TimeoutConfig::builder, TimeoutConfig::to_builder)
 }
 
-/// The region in a queue's URL, as AWS builds them: `https://sqs.{region}.amazonaws.com[.cn]/{account}/{name}`.
-fn region_of(queue_url: &str) -> Option<&str> {
-    let host = queue_url.strip_prefix("https://")?.split('/').next()?;
+/// The region in a queue's URL, as AWS builds them: `https://sqs.{region}.amazonaws.com[.cn]/{account}/{name}`, or in an ARN.
+fn region_of(used: &str) -> Option<&str> {
+    if let Some(arn) = used.strip_prefix("arn:") {
+        return arn.split(':').nth(2).filter(|region| !region.is_empty());
+    }
+    let host = used.strip_prefix("https://")?.split('/').next()?;
     let (region, domain) = host.strip_prefix("sqs.")?.split_once('.')?;
     matches!(domain, "amazonaws.com" | "amazonaws.com.cn").then_some(region)
 }
@@ -121,7 +125,9 @@ mod tests {
     }
 
     #[test]
-    fn a_queue_url_of_aws_names_its_region() {
+    fn a_queue_url_of_aws_and_an_arn_name_their_region() {
+        assert_eq!(region_of("arn:aws:sns:eu-west-1:123456789012:requests"), Some("eu-west-1"));
+        assert_eq!(region_of("arn:aws:sns"), None);
         assert_eq!(region_of("https://sqs.eu-west-1.amazonaws.com/1/requests"), Some("eu-west-1"));
         assert_eq!(region_of("https://sqs.cn-north-1.amazonaws.com.cn/1/requests"), Some("cn-north-1"));
         assert_eq!(region_of("http://127.0.0.1:4566/1/requests"), None);

@@ -75,7 +75,7 @@ impl Call<'_> {
             ErrorKind::Config => {
                 format!("{target} does not exist: create it, or correct its URL, region or account")
             }
-            ErrorKind::Denied if bare.starts_with("Kms") => {
+            ErrorKind::Denied if is_of_kms(bare) => {
                 format!(
                     "the key of {target} may not be used: grant kms:GenerateDataKey and kms:Decrypt on it"
                 )
@@ -126,24 +126,26 @@ impl fmt::Display for Cause {
 
 impl Error for Cause {}
 
-/// By the code without its namespace, then by the status (AWS, "Common errors" and the SQS API's lists of errors).
+/// By the code without its namespace, then by the status (AWS, "Common errors" and the lists of errors of the SQS and SNS APIs).
 fn kind_of(code: &str, status: u16) -> ErrorKind {
     match code {
         "Throttling"
         | "ThrottlingException"
+        | "Throttled"
         | "ThrottledException"
         | "RequestThrottled"
         | "RequestThrottledException"
         | "TooManyRequestsException"
         | "RequestLimitExceeded"
         | "KmsThrottled"
+        | "KMSThrottling"
         | "OverLimit"
         | "SlowDown" => ErrorKind::Throttled,
         "NonExistentQueue" | "QueueDoesNotExist" | "InvalidAddress" | "NotFound" | "NotFoundException" => {
             ErrorKind::Config
         }
         "BatchRequestTooLong" => ErrorKind::TooLarge,
-        _ if code.starts_with("AccessDenied") || code.starts_with("Kms") => ErrorKind::Denied,
+        _ if code.starts_with("AccessDenied") || is_of_kms(code) => ErrorKind::Denied,
         "AuthorizationError"
         | "InvalidSecurity"
         | "InvalidClientTokenId"
@@ -164,6 +166,11 @@ fn kind_of(code: &str, status: u16) -> ErrorKind {
             _ => ErrorKind::Unavailable,
         },
     }
+}
+
+/// Whether it is about the key that messages are encrypted with: SQS says `KmsDisabled`, SNS `KMSDisabled`.
+fn is_of_kms(code: &str) -> bool {
+    code.get(..3).is_some_and(|start| start.eq_ignore_ascii_case("kms"))
 }
 
 /// Whether the connection was never made: DNS, refused, TLS or the connect timeout.
@@ -195,6 +202,10 @@ mod tests {
             ("ThrottlingException", false, ErrorKind::Throttled, Delivery::NotSent),
             ("AWS.SimpleQueueService.BatchRequestTooLong", true, ErrorKind::TooLarge, Delivery::NotSent),
             ("InvalidMessageContents", true, ErrorKind::Protocol, Delivery::NotSent),
+            ("Throttled", false, ErrorKind::Throttled, Delivery::NotSent),
+            ("AuthorizationError", true, ErrorKind::Denied, Delivery::NotSent),
+            ("KMSAccessDenied", true, ErrorKind::Denied, Delivery::NotSent),
+            ("KMSThrottling", true, ErrorKind::Throttled, Delivery::NotSent),
             ("InternalError", false, ErrorKind::Unavailable, Delivery::MaybeSent),
         ] {
             let error = call(true).entry_failed(code, sender_fault);

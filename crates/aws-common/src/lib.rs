@@ -18,5 +18,5 @@ pub use self::{
     backoff::{Backoff, jittered},
     error::Call,
     poller::{Decode, ForeignPolicy, PollHealth, Poller, PollerSettings},
-    sender::BatchingSender,
+    sender::{BatchingSender, Destination, Outcomes, QueueDestination},
 };

@@ -1,7 +1,12 @@
 //! The batching sender.
 //!
 //! A lone message goes at once. Those that arrive while a batch is on its way share the next one: at most ten, and at most the
-//! size limit in all. Another batch, of up to four in flight, starts only when a full one is waiting.
+//! size limit in all. Another batch, of up to four in flight, starts only when a full one is waiting. Of a FIFO group one message is
+//! on its way at a time, its retries included, so that none overtakes another.
+
+mod destination;
+mod groups;
+mod queue;
 
 use std::{
     collections::VecDeque,
@@ -9,11 +14,6 @@ use std::{
     time::Duration,
 };
 
-use aws_sdk_sqs::{
-    Client,
-    operation::send_message_batch::SendMessageBatchOutput,
-    types::{MessageAttributeValue, SendMessageBatchRequestEntry},
-};
 use proxy_core::{
     BackendMetrics,
     error::{BackendError, Delivery, ErrorKind},
@@ -24,9 +24,14 @@ use tokio::{
 };
 use tokio_util::task::TaskTracker;
 
+use self::{destination::Outcome, groups::Groups};
+pub use self::{
+    destination::{Destination, Outcomes},
+    queue::QueueDestination,
+};
 use crate::{attributes::OutgoingMessage, backoff::Backoff, error::Call};
 
-/// The most messages in a batch (AWS, `SendMessageBatch`).
+/// The most messages in a batch (AWS, `SendMessageBatch` and `PublishBatch`).
 const BATCH_MESSAGES: usize = 10;
 
 /// The most batches on their way at once.
@@ -38,18 +43,18 @@ const ADMITTED: usize = 1024;
 /// The delay before the first retry, and the longest.
 const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
-/// Sends messages to one queue. Clones share its batches.
+/// Sends messages to one queue or topic. Clones share its batches.
 #[derive(Debug, Clone)]
 pub struct BatchingSender(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    client: Client,
-    queue_url: Box<str>,
+    destination: Box<dyn Destination>,
     target: Box<str>,
     limit: usize,
     metrics: BackendMetrics,
     admitted: Semaphore,
+    groups: Groups,
     queue: Mutex<Queue>,
     tasks: TaskTracker,
 }
@@ -69,25 +74,25 @@ struct Entry {
 }
 
 impl BatchingSender {
-    /// A sender to the queue at `queue_url`, called `target` in errors, which takes `limit` bytes a message and batch.
-    pub fn new(client: Client, queue_url: &str, target: &str, limit: usize, metrics: BackendMetrics) -> Self {
+    /// A sender to `destination`, called `target` in errors, which takes `limit` bytes a message and batch.
+    pub fn new(destination: impl Destination, target: &str, limit: usize, metrics: BackendMetrics) -> Self {
         Self(Arc::new(Shared {
-            client,
-            queue_url: queue_url.into(),
+            destination: Box::new(destination),
             target: target.into(),
             limit,
             metrics,
             admitted: Semaphore::new(ADMITTED),
+            groups: Groups::default(),
             queue: Mutex::default(),
             tasks: TaskTracker::new(),
         }))
     }
 
-    /// Sends a message; resolves once the queue has it. What certainly sent nothing and may pass is tried again until
+    /// Sends a message; resolves once the queue or topic has it. What certainly sent nothing and may pass is tried again until
     /// `deadline`; what may have arrived never is.
     ///
     /// # Errors
-    /// `TooLarge`, naming both sizes, before anything is sent; what the queue says otherwise.
+    /// `TooLarge`, naming both sizes, before anything is sent; what the queue or topic says otherwise.
     pub async fn send(&self, message: OutgoingMessage, deadline: Instant) -> Result<(), BackendError> {
         let started = Instant::now();
         let result = self.send_until(message, deadline).await;
@@ -109,6 +114,17 @@ impl BatchingSender {
                 format!("the message has {size} bytes, but {} takes {}", shared.target, shared.limit);
             return Err(BackendError::new(ErrorKind::TooLarge, "send", message));
         }
+        let group = message.group.as_ref().map(|group| &group.id);
+        let turn = async {
+            match group {
+                Some(group) => Some(shared.groups.turn(group).await),
+                None => None,
+            }
+        };
+        // the turn first: what waits for its group keeps no other message out
+        let Ok(_turn) = timeout_at(deadline, turn).await else {
+            return Err(shared.late());
+        };
         let Ok(_admitted) = timeout_at(deadline, shared.admitted.acquire()).await else {
             return Err(shared.late());
         };
@@ -167,14 +183,14 @@ impl Shared {
             return;
         }
         match self.call(&batch).await {
-            Ok(output) => self.resolve_each(batch, &output),
+            Ok(outcomes) => self.resolve_each(batch, &outcomes),
             Err(error)
                 if batch.len() > 1 && matches!(error.kind(), ErrorKind::Protocol | ErrorKind::TooLarge) =>
             {
                 // AWS refused the batch for the sake of one of them: the others must not suffer
                 for entry in batch {
                     match self.call(std::slice::from_ref(&entry)).await {
-                        Ok(output) => self.resolve_each(vec![entry], &output),
+                        Ok(outcomes) => self.resolve_each(vec![entry], &outcomes),
                         Err(error) => entry.resolve(Err(error)),
                     }
                 }
@@ -189,24 +205,20 @@ impl Shared {
         }
     }
 
-    async fn call(&self, batch: &[Entry]) -> Result<SendMessageBatchOutput, BackendError> {
-        let mut entries = Vec::with_capacity(batch.len());
-        for (index, entry) in batch.iter().enumerate() {
-            entries.push(request_entry(index, &entry.message)?);
-        }
-        let request = self.client.send_message_batch().queue_url(&*self.queue_url).set_entries(Some(entries));
-        let result = request.send().await.map_err(|error| self.describe().failed(&error));
-        self.metrics.called("SendMessageBatch", result.as_ref().map(|_| ()));
+    async fn call(&self, batch: &[Entry]) -> Result<Outcomes, BackendError> {
+        let messages: Vec<&OutgoingMessage> = batch.iter().map(|entry| &*entry.message).collect();
+        let result = self.destination.transmit(&messages, self.describe()).await;
+        self.metrics.called(self.destination.action(), result.as_ref().map(|_| ()));
         result
     }
 
-    fn resolve_each(&self, batch: Vec<Entry>, output: &SendMessageBatchOutput) {
+    fn resolve_each(&self, batch: Vec<Entry>, outcomes: &Outcomes) {
         for (index, entry) in batch.into_iter().enumerate() {
-            let id = index.to_string();
-            let failed = output.failed().iter().find(|failed| failed.id() == id);
-            entry.resolve(match failed {
-                Some(failed) => Err(self.describe().entry_failed(failed.code(), failed.sender_fault())),
-                None if output.successful().iter().any(|sent| sent.id() == id) => Ok(()),
+            entry.resolve(match outcomes.of(index) {
+                Some(Outcome::Sent) => Ok(()),
+                Some(Outcome::Failed { code, sender_fault }) => {
+                    Err(self.describe().entry_failed(code, *sender_fault))
+                }
                 None => {
                     let message = format!("{} did not say what became of the message", self.target);
                     Err(BackendError::new(ErrorKind::Protocol, "send", message)
@@ -217,7 +229,12 @@ impl Shared {
     }
 
     fn describe(&self) -> Call<'_> {
-        Call { operation: "send", permission: "sqs:SendMessage", target: &self.target, sends: true }
+        Call {
+            operation: "send",
+            permission: self.destination.permission(),
+            target: &self.target,
+            sends: true,
+        }
     }
 
     fn late(&self) -> BackendError {
@@ -258,26 +275,6 @@ impl Entry {
             tracing::debug!("nobody waited for a send's outcome");
         }
     }
-}
-
-fn request_entry(
-    index: usize,
-    message: &OutgoingMessage,
-) -> Result<SendMessageBatchRequestEntry, BackendError> {
-    let unmade = |error: aws_sdk_sqs::error::BuildError| {
-        BackendError::new(ErrorKind::Protocol, "send", "the message cannot be put into a request")
-            .with_source(error)
-    };
-    let mut entry = SendMessageBatchRequestEntry::builder().id(index.to_string()).message_body(&message.body);
-    for attribute in &message.attributes {
-        let value = MessageAttributeValue::builder()
-            .data_type(attribute.data_type.as_str())
-            .string_value(&attribute.value)
-            .build()
-            .map_err(unmade)?;
-        entry = entry.message_attributes(&*attribute.name, value);
-    }
-    entry.build().map_err(unmade)
 }
 
 /// The same error for another message of the batch; the cause goes to the log once.

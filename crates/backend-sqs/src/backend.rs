@@ -4,7 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use aws_common::{
-    BatchingSender, Envelope, ForeignPolicy, Poller, PollerSettings, ReplyAddress, attributes,
+    BatchingSender, Envelope, ForeignPolicy, Poller, PollerSettings, QueueDestination, ReplyAddress,
+    attributes,
     client::{self, ClientSettings},
 };
 use aws_sdk_sqs::Client;
@@ -109,8 +110,7 @@ impl SqsBackend {
             }
         };
         let sender = BatchingSender::new(
-            client.clone(),
-            requests.url(),
+            QueueDestination::new(client.clone(), requests.url()),
             requests.name(),
             message_bytes,
             metrics.clone(),
@@ -210,5 +210,5 @@ async fn client_of(config: &SqsConfig, own: Option<&Client>) -> Result<Client, B
     }
     let settings =
         ClientSettings { endpoint_url: config.endpoint_url.clone(), region: config.region.clone() };
-    client::connect(&settings, &config.read_queue_url).await
+    Ok(Client::new(&client::load(&settings, &config.read_queue_url).await?))
 }

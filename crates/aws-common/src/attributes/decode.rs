@@ -40,12 +40,24 @@ impl std::error::Error for Malformed {}
 /// # Errors
 /// When the body is no JSON-RPC message. Attributes that cannot be read are taken for absent: an answer is not lost for them.
 pub fn decode(message: &types::Message) -> Result<Received, Malformed> {
-    let attribute = |name| message.message_attributes()?.get(name)?.string_value();
+    let attribute = |name: &str| message.message_attributes()?.get(name)?.string_value();
+    decode_parts(message.body(), attribute, message.message_id())
+}
+
+/// Reads a message from its parts, wherever they stood.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_parts<'message>(
+    body: Option<&str>,
+    attribute: impl Fn(&str) -> Option<&'message str>,
+    message_id: Option<&str>,
+) -> Result<Received, Malformed> {
     let context = attribute(name::PROXY_CONTEXT).and_then(ProxyContext::parse).unwrap_or_default();
     if let Some(instance) = context.wake {
         return Ok(Received::Wake(instance));
     }
-    let body = message.body().ok_or(Malformed(None))?;
+    let body = body.ok_or(Malformed(None))?;
     let parsed = Message::parse(body).map_err(|error| Malformed(Some(error)))?;
     let session = attribute(name::SESSION_ID);
     let route = session.and_then(|text| RouteKey::parse(text).ok());
@@ -66,7 +78,7 @@ pub fn decode(message: &types::Message) -> Result<Received, Malformed> {
         peer,
         related: context.related.and_then(|text| WireId::parse(&text).ok()),
         sequence: context.seq,
-        message_id: message.message_id().map(Into::into),
+        message_id: message_id.map(Into::into),
         event,
     }))
 }

@@ -13,8 +13,8 @@ use proxy_core::{
 use tokio::time::Instant;
 
 use super::{
-    Attribute, DataType, OutgoingMessage, ProxyContext, ReplyAddress, is_carried, is_refused, name,
-    operator_problems,
+    Attribute, DataType, OutgoingMessage, ProxyContext, ReplyAddress, group::group_of, is_carried, is_fifo,
+    is_refused, name, operator_problems,
 };
 
 /// What one process puts on each of its messages.
@@ -23,6 +23,7 @@ pub struct Envelope {
     client_id: Box<str>,
     reply: ReplyAddress,
     operator: BTreeMap<String, String>,
+    fifo: bool,
 }
 
 impl Envelope {
@@ -43,11 +44,27 @@ impl Envelope {
         if !problems.is_empty() {
             return refuse(&problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "));
         }
-        Ok(Self { client_id: client_id.into(), reply, operator: operator.clone() })
+        Ok(Self { client_id: client_id.into(), reply, operator: operator.clone(), fifo: false })
+    }
+
+    /// The same for a FIFO queue or topic, as the end of its name says: each message has its group.
+    #[must_use]
+    pub fn for_destination(mut self, url_or_arn: &str) -> Self {
+        self.fifo = is_fifo(url_or_arn);
+        self
+    }
+
+    /// Body and attributes of a message whose answer goes elsewhere than this process's other answers.
+    pub fn seal_for(&self, outbound: &Outbound, reply: &ReplyAddress) -> OutgoingMessage {
+        self.sealed(outbound, reply)
     }
 
     /// Body and attributes of a message. An attribute whose value AWS would refuse is left out: `Method` is a client's input.
     pub fn seal(&self, outbound: &Outbound) -> OutgoingMessage {
+        self.sealed(outbound, &self.reply)
+    }
+
+    fn sealed(&self, outbound: &Outbound, reply: &ReplyAddress) -> OutgoingMessage {
         let Outbound { remote, context, message, .. } = outbound;
         let handshake = message.method() == Some("initialize");
         let mut attributes = Attributes(Vec::with_capacity(10));
@@ -69,7 +86,7 @@ impl Envelope {
         if handshake || peer.is_some_and(|peer| !peer.eras.is_empty()) {
             let context = ProxyContext {
                 v: ProxyContext::VERSION,
-                reply: Some(self.reply.clone()),
+                reply: Some(reply.clone()),
                 deadline: Some(unix_millis(context.deadline)),
                 ..ProxyContext::default()
             };
@@ -78,7 +95,8 @@ impl Envelope {
         for (attribute, value) in &self.operator {
             attributes.text(attribute, value);
         }
-        OutgoingMessage { body: escaped(message.as_str()), attributes: attributes.0 }
+        let group = self.fifo.then(|| group_of(outbound));
+        OutgoingMessage { body: escaped(message.as_str()), attributes: attributes.0, group }
     }
 }
 

@@ -104,6 +104,7 @@ fn the_size_is_counted_as_aws_counts_it() {
             data_type: super::DataType::Number,
             value: "1".into(),
         }],
+        group: None,
     };
     assert_eq!(message.size(), 4 + 2 + "Number".len() + 1);
 }
@@ -172,4 +173,42 @@ fn a_malformed_body_is_told_without_it() {
         let error = decode(&received(body, &[])).unwrap_err();
         assert!(!format!("{error} {error:?}").contains("secret"), "{body}");
     }
+}
+
+#[test]
+fn in_a_fifo_queue_the_handshake_and_each_exchange_are_groups_and_what_must_overtake_has_its_own() {
+    let fifo = envelope(&[]).for_destination("https://sqs.eu-west-1.amazonaws.com/1/requests.fifo");
+    let route = RouteKey::random(&InstanceId::random());
+    let wire = |number| WireId::new(route.clone(), number);
+    let group = |text: &str, about: Option<WireId>, number| {
+        let mut outbound = outbound(text, None, None);
+        outbound.remote.route = route.clone();
+        (outbound.about, outbound.number) = (about, number);
+        fifo.seal(&outbound).group.unwrap()
+    };
+    let initialized = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
+    let cancelled = r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"x"}}"#;
+    let answer = r#"{"jsonrpc":"2.0","id":0,"result":{}}"#;
+    let initialize = group(INITIALIZE, Some(wire(1)), 0);
+    assert_eq!(initialize.id, group(initialized, None, 1).id);
+    let groups = [
+        initialize,
+        group(CALL, Some(wire(2)), 2),
+        group(CALL, Some(wire(3)), 3),
+        group(answer, Some(wire(2)), 4),
+        group(cancelled, Some(wire(3)), 5),
+        group(r#"{"jsonrpc":"2.0","method":"notifications/roots/list_changed"}"#, None, 6),
+    ];
+    let ids: std::collections::BTreeSet<_> = groups.iter().map(|group| &group.id).collect();
+    let deduplication_ids: std::collections::BTreeSet<_> =
+        groups.iter().map(|group| &group.deduplication_id).collect();
+    assert_eq!((ids.len(), deduplication_ids.len()), (6, 6));
+    // SQS SendMessage: MessageGroupId and MessageDeduplicationId have up to 128 alphanumeric characters and punctuation
+    for id in ids.iter().chain(&deduplication_ids) {
+        assert!(id.len() <= 128 && id.bytes().all(|byte| (0x21..=0x7e).contains(&byte)), "{id}");
+    }
+    assert_eq!(
+        envelope(&[]).for_destination("https://queue/requests").seal(&outbound(CALL, None, None)).group,
+        None
+    );
 }
