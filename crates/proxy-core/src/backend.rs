@@ -33,9 +33,10 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
 
     /// Carries one message away. Resolves with `Ok` once the transport has durably accepted it.
     ///
-    /// The error says whether the message may have arrived ([`BackendError::delivery`]). Transient failures that certainly sent
-    /// nothing are retried inside, with jittered backoff, until [`Context::deadline`]. Dropping the future may or may not have
-    /// sent the message.
+    /// The error says whether the message may have arrived ([`BackendError::delivery`]). With
+    /// [`ErrorKind::SessionGone`](crate::error::ErrorKind::SessionGone) it ends the message's exchange and the session at once.
+    /// Transient failures that certainly sent nothing are retried inside, with jittered backoff, until [`Context::deadline`].
+    /// Dropping the future may or may not have sent the message.
     async fn send(&self, outbound: Outbound) -> Result<Sent, BackendError>;
 
     /// Feeds the inbox until `shutdown` fires, then finishes what is in hand and returns `Ok`.
@@ -65,14 +66,16 @@ pub struct Limits {
 /// What the transport said when it took a message.
 #[derive(Debug, Clone, Default)]
 pub struct Sent {
-    /// The far end's own session id, where a receipt or response head names one.
+    /// The session id that a receipt or response head names, the proposed one or the far end's own. It is stored when the send is
+    /// reported, unless one is known by then; what is sent to the session from then on has it in [`Remote::peer`]. A backend
+    /// whose answer to `initialize` can overtake the report names it in that answer's [`Inbound::peer`] too.
     pub session: Option<RemoteSession>,
 }
 
-/// What the far end said of itself in its answer to `initialize`.
+/// What the far end said of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Peer {
-    /// Its own session id, if it did not take the proposed one.
+    /// The session id that it goes by, where it names one; the proposed one counts as none of its own.
     pub session: Option<RemoteSession>,
     /// The address that the session's later requests should go to, if it named one.
     pub owner: Option<Box<str>>,
@@ -118,7 +121,8 @@ pub struct Context {
 pub struct Inbound {
     /// The path that the message's envelope names, if it names one that a proxy could have made.
     pub route: Option<RouteKey>,
-    /// What the far end says of itself; only looked at in the answer to `initialize`.
+    /// What the far end says of itself. All of it is taken in from the answer to `initialize`; of every later message the session
+    /// alone is looked at: where that contradicts what is known, the message is unroutable.
     pub peer: Option<Peer>,
     /// The request that a notification or server request belongs to, where the far end says so.
     pub related: Option<WireId>,
@@ -135,7 +139,8 @@ pub struct Inbound {
 pub enum Event {
     /// A message.
     Message(Message),
-    /// The transport learned after `send` that an exchange cannot end well; `None`: all of the route's.
+    /// The transport learned after `send` that an exchange cannot end well; `None`: all of the route's. With
+    /// [`ErrorKind::SessionGone`](crate::error::ErrorKind::SessionGone) the session ends too.
     ExchangeFailed(Option<WireId>, BackendError),
     /// The far end does not know this route's session any more.
     SessionGone(BackendError),

@@ -6,6 +6,7 @@
 mod admit;
 mod close;
 mod exchange;
+mod far_end;
 pub(crate) mod memory;
 mod outbox;
 mod probe;

@@ -5,6 +5,7 @@ use tokio::time::Instant;
 use super::{
     Key, Outgoing, Receipt, State,
     exchange::{Ending, Sending},
+    far_end::store_session,
     timers::Due,
 };
 use crate::{
@@ -136,14 +137,17 @@ impl State {
     }
 
     /// What became of a send of a session that has ended.
-    pub(super) fn departing_sent(&mut self, key: Key, receipt: Receipt, result: &Result<Sent, BackendError>) {
+    pub(super) fn departing_sent(&mut self, key: Key, receipt: Receipt, result: Result<Sent, BackendError>) {
         let Some(departing) = self.departing.get_mut(&key) else { return };
         departing.under_way = departing.under_way.saturating_sub(1);
-        if let (Receipt::Request(number), Err(error)) = (receipt, result)
-            && error.delivery() == Delivery::NotSent
-        {
-            let wire = WireId::new(departing.remote.route.clone(), number);
-            departing.farewells.retain(|farewell| farewell.about.as_ref() != Some(&wire));
+        match (receipt, result) {
+            (Receipt::Request(number), Err(error)) if error.delivery() == Delivery::NotSent => {
+                let wire = WireId::new(departing.remote.route.clone(), number);
+                departing.farewells.retain(|farewell| farewell.about.as_ref() != Some(&wire));
+            }
+            // The far end is told of the end under the id that it gave, however late that came.
+            (_, Ok(Sent { session: Some(named) })) => store_session(&mut departing.remote, named),
+            (_, Ok(_) | Err(_)) => {}
         }
         self.close_if_all_sent(key);
     }

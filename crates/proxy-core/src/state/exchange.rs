@@ -8,7 +8,7 @@ use super::{Key, Receipt, State, close::Closing, session::Phase, stream::Kind, t
 use crate::{
     backend::Sent,
     config::Timeouts,
-    error::{BackendError, Delivery},
+    error::{BackendError, Delivery, ErrorKind},
     id::WireId,
     message::{ErrorObject, Notification, ProgressToken, RequestId, Response, code},
     metrics::{ExchangeLabels, MethodLabel, ReasonLabel},
@@ -135,13 +135,28 @@ impl State {
             self.outbox.own_sent();
         }
         let Some(session) = self.sessions.get_mut(&key) else {
-            return self.departing_sent(key, receipt, &result);
+            return self.departing_sent(key, receipt, result);
         };
         session.under_way = session.under_way.saturating_sub(1);
+        let result = match result {
+            Ok(sent) => {
+                self.learn_session(key, sent.session, receipt == Receipt::Request(0));
+                Ok(())
+            }
+            Err(error) if error.kind() == ErrorKind::SessionGone => {
+                let exchange = match receipt {
+                    Receipt::Request(number) => Some(number),
+                    Receipt::Initialized | Receipt::Told | Receipt::Ours | Receipt::Probe => None,
+                };
+                return self.lose_session(key, exchange, &error, now);
+            }
+            Err(error) => Err(error),
+        };
+        let Some(session) = self.sessions.get_mut(&key) else { return };
         match receipt {
             Receipt::Request(number) => self.request_sent(key, number, result, now),
             Receipt::Initialized => match result {
-                Ok(_) => {
+                Ok(()) => {
                     session.telling = session.telling.saturating_sub(1);
                     self.confirm(key);
                 }
@@ -156,11 +171,11 @@ impl State {
         }
     }
 
-    fn request_sent(&mut self, key: Key, number: u64, result: Result<Sent, BackendError>, now: Instant) {
+    fn request_sent(&mut self, key: Key, number: u64, result: Result<(), BackendError>, now: Instant) {
         let Some(session) = self.sessions.get_mut(&key) else { return };
         let cancelled = session.cancelled_unsent.remove(&number);
         let sending = match result {
-            Ok(_) => Sending::Done,
+            Ok(()) => Sending::Done,
             Err(error) if error.delivery() == Delivery::MaybeSent => Sending::Maybe,
             Err(error) => return self.end_exchange(key, number, Ending::Failed(&error), now),
         };
@@ -175,11 +190,13 @@ impl State {
     fn confirm(&mut self, key: Key) {
         let Some(session) = self.sessions.get_mut(&key) else { return };
         session.phase = Phase::Open;
-        for outgoing in std::mem::take(&mut session.held) {
-            if let super::Outgoing::Send { receipt: Receipt::Request(number), .. } = &outgoing
-                && let Some(exchange) = session.exchanges.get_mut(number)
-            {
-                exchange.sending = Sending::UnderWay;
+        for mut outgoing in std::mem::take(&mut session.held) {
+            if let super::Outgoing::Send { receipt: Receipt::Request(number), outbound, .. } = &mut outgoing {
+                // What the far end goes by may have become known meanwhile.
+                outbound.remote = session.remote.clone();
+                if let Some(exchange) = session.exchanges.get_mut(number) {
+                    exchange.sending = Sending::UnderWay;
+                }
             }
             session.post(outgoing, &mut self.outbox);
         }

@@ -6,7 +6,6 @@ use tokio::time::Instant;
 
 use super::{
     HOLD_TIME, Key, Receipt, State,
-    close::Closing,
     exchange::{Ending, HeldAnswer},
     session::{Phase, ServerRequest},
     stream::Kind,
@@ -14,8 +13,8 @@ use super::{
 };
 use crate::{
     backend::{Disposition, Event, Inbound, Peer},
-    error::BackendError,
-    id::{RouteKey, WireId},
+    error::{BackendError, ErrorKind},
+    id::{RemoteSession, RouteKey, WireId},
     message::{ErrorObject, Notification, Request, RequestId, Response, code},
 };
 
@@ -29,40 +28,48 @@ struct Envelope {
     sequence: Option<u64>,
 }
 
+/// Whose a received message claims to be.
+#[derive(Clone, Copy)]
+struct Origin<'inbound> {
+    /// The path that its envelope names.
+    route: Option<&'inbound RouteKey>,
+    /// The far end's own session that it names.
+    session: Option<&'inbound RemoteSession>,
+}
+
 impl State {
     /// Finds out whose a received message is and hands it over.
     pub(crate) fn route(&mut self, inbound: Inbound, now: Instant) -> Disposition {
         use crate::message::Message;
         let Inbound { route, peer, related, sequence, event, .. } = inbound;
+        let named = peer.as_ref().and_then(|peer| peer.session.clone());
+        let from = Origin { route: route.as_ref(), session: named.as_ref() };
         match event {
             Event::Message(Message::Response(response)) => match wire_id(response.id()) {
-                Some(wire) => self.route_answer(&wire, route.as_ref(), response, peer, sequence, now),
-                None => self.route_stray_answer(route.as_ref(), &response, now),
+                Some(wire) => self.route_answer(&wire, from, response, peer, sequence, now),
+                None => self.route_stray_answer(from, &response, now),
             },
             Event::Message(Message::Notification(notification))
                 if notification.method() == "notifications/progress" =>
             {
-                self.route_progress(route.as_ref(), notification, sequence, now)
+                self.route_progress(from, notification, sequence, now)
             }
             Event::Message(Message::Notification(notification)) => {
-                match self.envelope(route.as_ref(), related.as_ref(), sequence) {
+                match self.envelope(from, related.as_ref(), sequence) {
                     Ok(envelope) => self.route_notification(&envelope, notification, now),
                     Err(disposition) => disposition,
                 }
             }
             Event::Message(Message::Request(request)) => {
-                match self.envelope(route.as_ref(), related.as_ref(), sequence) {
+                match self.envelope(from, related.as_ref(), sequence) {
                     Ok(envelope) => self.route_request(&envelope, request, now),
                     Err(disposition) => disposition,
                 }
             }
-            Event::ExchangeFailed(wire, error) => {
-                self.route_failure(route.as_ref(), wire.as_ref(), &error, now)
-            }
-            Event::SessionGone(error) => match self.envelope(route.as_ref(), None, None) {
+            Event::ExchangeFailed(wire, error) => self.route_failure(from, wire.as_ref(), &error, now),
+            Event::SessionGone(error) => match self.envelope(from, None, None) {
                 Ok(envelope) => {
-                    tracing::info!(error.r#type = error.kind().as_str(), %error, "the far end does not know a session any more");
-                    self.close_session(envelope.key, Closing::Gone, now);
+                    self.lose_session(envelope.key, None, &error, now);
                     Disposition::Accepted
                 }
                 Err(disposition) => disposition,
@@ -73,26 +80,28 @@ impl State {
     /// The session that a message's envelope names.
     fn envelope(
         &mut self,
-        route: Option<&RouteKey>,
+        from: Origin<'_>,
         related: Option<&WireId>,
         sequence: Option<u64>,
     ) -> Result<Envelope, Disposition> {
-        let route = route.filter(|route| route.belongs_to(&self.instance)).ok_or(Disposition::Foreign)?;
+        let route =
+            from.route.filter(|route| route.belongs_to(&self.instance)).ok_or(Disposition::Foreign)?;
         let Some(key) = self.by_route.get(route).copied() else {
             self.metrics.discard("unknown_session");
             return Err(Disposition::Unroutable);
         };
+        self.check_session(key, from)?;
         self.end_probe(key);
         let related = related.filter(|wire| wire.route() == route).map(WireId::number);
         Ok(Envelope { key, related, sequence })
     }
 
     /// The exchange that a wire id names. The envelope's route, where there is one, must be the same.
-    fn exchange_of(&mut self, wire: &WireId, route: Option<&RouteKey>) -> Result<(Key, u64), Disposition> {
+    fn exchange_of(&mut self, wire: &WireId, from: Origin<'_>) -> Result<(Key, u64), Disposition> {
         if !wire.route().belongs_to(&self.instance) {
             return Err(Disposition::Foreign);
         }
-        if route.is_some_and(|route| route != wire.route()) {
+        if from.route.is_some_and(|route| route != wire.route()) {
             self.metrics.discard("contradictory_envelope");
             return Err(Disposition::Unroutable);
         }
@@ -100,20 +109,30 @@ impl State {
             self.metrics.discard("unknown_session");
             return Err(Disposition::Unroutable);
         };
+        self.check_session(key, from)?;
         self.end_probe(key);
         Ok((key, wire.number()))
+    }
+
+    /// Whether the session of the far end's that a message names, if it names one, can be this one.
+    fn check_session(&self, key: Key, from: Origin<'_>) -> Result<(), Disposition> {
+        if self.is_from(key, from.session) {
+            return Ok(());
+        }
+        self.metrics.discard("wrong_session");
+        Err(Disposition::Unroutable)
     }
 
     fn route_answer(
         &mut self,
         wire: &WireId,
-        route: Option<&RouteKey>,
+        from: Origin<'_>,
         response: Response,
         peer: Option<Peer>,
         sequence: Option<u64>,
         now: Instant,
     ) -> Disposition {
-        let (key, number) = match self.exchange_of(wire, route) {
+        let (key, number) = match self.exchange_of(wire, from) {
             Ok(found) => found,
             Err(disposition) => return disposition,
         };
@@ -138,7 +157,8 @@ impl State {
             return Disposition::Accepted;
         }
         if exchange.is_initialize {
-            self.finish_initialize(key, number, response, peer, now);
+            self.learn_peer(key, peer, from.route.is_some());
+            self.finish_initialize(key, number, response, now);
         } else {
             self.end_exchange(key, number, Ending::Answered(response), now);
         }
@@ -154,14 +174,7 @@ impl State {
         }
     }
 
-    fn finish_initialize(
-        &mut self,
-        key: Key,
-        number: u64,
-        response: Response,
-        peer: Option<Peer>,
-        now: Instant,
-    ) {
+    fn finish_initialize(&mut self, key: Key, number: u64, response: Response, now: Instant) {
         let Some(session) = self.sessions.get_mut(&key) else { return };
         if response.is_error() {
             return self.end_exchange(key, number, Ending::Answered(response), now);
@@ -170,7 +183,6 @@ impl State {
             Some(version) => {
                 session.version = Some(version);
                 session.phase = Phase::Answered;
-                session.remote.peer = peer.map(Arc::new);
                 self.end_exchange(key, number, Ending::Answered(response), now);
             }
             None => self.end_exchange(key, number, Ending::Unsupported, now),
@@ -178,13 +190,8 @@ impl State {
     }
 
     /// An error that names no request of ours: with one exchange in flight it ends that one; with more nobody can tell.
-    fn route_stray_answer(
-        &mut self,
-        route: Option<&RouteKey>,
-        response: &Response,
-        now: Instant,
-    ) -> Disposition {
-        let envelope = match self.envelope(route, None, None) {
+    fn route_stray_answer(&mut self, from: Origin<'_>, response: &Response, now: Instant) -> Disposition {
+        let envelope = match self.envelope(from, None, None) {
             Ok(envelope) => envelope,
             Err(disposition) => return disposition,
         };
@@ -209,7 +216,7 @@ impl State {
     /// Progress belongs to the exchange whose token it carries, and to nobody else.
     fn route_progress(
         &mut self,
-        route: Option<&RouteKey>,
+        from: Origin<'_>,
         notification: Notification,
         sequence: Option<u64>,
         now: Instant,
@@ -219,7 +226,7 @@ impl State {
             return Disposition::Unroutable;
         };
         let Some(wire) = token.as_string().and_then(|text| WireId::parse(text).ok()) else {
-            return match self.envelope(route, None, None) {
+            return match self.envelope(from, None, None) {
                 Ok(_) => {
                     self.metrics.discard("unknown_progress_token");
                     Disposition::Unroutable
@@ -227,7 +234,7 @@ impl State {
                 Err(disposition) => disposition,
             };
         };
-        let (key, number) = match self.exchange_of(&wire, route) {
+        let (key, number) = match self.exchange_of(&wire, from) {
             Ok(found) => found,
             Err(disposition) => return disposition,
         };
@@ -402,17 +409,17 @@ impl State {
 
     fn route_failure(
         &mut self,
-        route: Option<&RouteKey>,
+        from: Origin<'_>,
         wire: Option<&WireId>,
         error: &BackendError,
         now: Instant,
     ) -> Disposition {
         let (key, numbers) = match wire {
-            Some(wire) => match self.exchange_of(wire, route) {
+            Some(wire) => match self.exchange_of(wire, from) {
                 Ok((key, number)) => (key, vec![number]),
                 Err(disposition) => return disposition,
             },
-            None => match self.envelope(route, None, None) {
+            None => match self.envelope(from, None, None) {
                 Ok(envelope) => {
                     let session = self.sessions.get(&envelope.key);
                     (
@@ -427,6 +434,9 @@ impl State {
         };
         for number in numbers {
             self.end_exchange(key, number, Ending::Failed(error), now);
+        }
+        if error.kind() == ErrorKind::SessionGone {
+            self.lose_session(key, None, error, now);
         }
         Disposition::Accepted
     }

@@ -79,6 +79,8 @@ pub(super) struct Session {
     pub(super) idle_at: Instant,
     pub(super) taken_over_at: Option<Instant>,
     pub(super) probe: Option<Probe>,
+    /// The far end is known to go by the proposed session id.
+    pub(super) took_proposed: bool,
 }
 
 /// A request of the server's that waits for the client.
@@ -127,6 +129,7 @@ impl Session {
             idle_at: now,
             taken_over_at: None,
             probe: None,
+            took_proposed: false,
         }
     }
 

@@ -5,6 +5,7 @@
 mod bounds;
 mod closing;
 mod exchanges;
+mod far_end;
 mod handshake;
 mod interleavings;
 mod model;
@@ -27,13 +28,14 @@ use tokio::time::Instant;
 use super::{
     Key, Outgoing, Reading, Receipt, State,
     memory::Memory,
+    session::Phase,
     stream::{Cursor, Decision, Media, Stream},
 };
 use crate::{
-    backend::{Disposition, Event, Inbound, Outbound, Remote, Sent},
+    backend::{Disposition, Event, Inbound, Outbound, Peer, Remote, Sent},
     config::SessionConfig,
     error::{BackendError, Delivery, ErrorKind},
-    id::{InstanceId, RouteKey, SessionId, WireId},
+    id::{InstanceId, RemoteSession, RouteKey, SessionId, WireId},
     message::Message,
     metrics::Metrics,
     principal::Principal,
@@ -51,6 +53,8 @@ struct Rig {
     instance: InstanceId,
     memory: Arc<Memory>,
     now: Instant,
+    /// The session of its own that the far end's next message names.
+    naming: Option<RemoteSession>,
 }
 
 /// An open session, as its client and its far end know it.
@@ -79,7 +83,7 @@ impl Rig {
         let memory = Memory::new(max_memory);
         let metrics = Metrics::register(&mut Registry::default());
         let state = State::new(instance.clone(), config, Arc::clone(&memory), metrics);
-        Self { state, instance, memory, now: Instant::now() }
+        Self { state, instance, memory, now: Instant::now(), naming: None }
     }
 
     /// A session whose handshake is over.
@@ -232,7 +236,11 @@ impl Rig {
     ) -> Disposition {
         let inbound = Inbound {
             route: route.cloned(),
-            peer: None,
+            peer: self.naming.take().map(|named| Peer {
+                session: Some(named),
+                owner: None,
+                eras: Vec::new(),
+            }),
             related: related.cloned(),
             sequence,
             message_id: None,
@@ -349,6 +357,15 @@ fn cancelled(id: &str) -> String {
 
 fn result(id: &str) -> String {
     format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#)
+}
+
+/// The far end's word that it does not know the session.
+fn gone(delivery: Delivery) -> BackendError {
+    BackendError::new(ErrorKind::SessionGone, "send", "No active session found").with_delivery(delivery)
+}
+
+fn own(text: &str) -> RemoteSession {
+    RemoteSession::parse(text).unwrap()
 }
 
 fn failure(delivery: Delivery) -> BackendError {

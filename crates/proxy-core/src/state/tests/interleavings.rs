@@ -2,6 +2,7 @@
 //! specification expects. `STATE_CASES` sets how many.
 
 mod clients;
+mod names;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -134,6 +135,7 @@ impl World {
             calls: Vec::new(),
             questions: BTreeMap::new(),
             views: BTreeMap::new(),
+            stored: None,
             numbers: BTreeSet::new(),
         };
         session.add_calls(&stream, &["0".into()], &[None], 0);
@@ -205,7 +207,10 @@ impl World {
                     self.check_outbound(session, &outbound, Some(receipt));
                     self.sending.push((session, receipt, *outbound));
                 }
-                Outgoing::Close { session, farewells, .. } => {
+                Outgoing::Close { session, farewells, remote } => {
+                    let model = self.sessions.iter().find(|model| model.client.key == session).unwrap();
+                    let known = remote.peer.as_ref().and_then(|peer| peer.session.as_ref());
+                    assert_eq!(known, model.stored.as_ref(), "closed under the far end's own id");
                     assert!(!self.sending.iter().any(|(key, ..)| *key == session), "closed while sending");
                     for farewell in &farewells {
                         self.check_outbound(session, farewell, None);
@@ -220,6 +225,8 @@ impl World {
         let session = self.sessions.iter_mut().find(|session| session.client.key == key).unwrap();
         let text = outbound.message.as_str();
         assert_eq!(&outbound.remote.route, session.route());
+        let known = outbound.remote.peer.as_ref().and_then(|peer| peer.session.as_ref());
+        assert!(receipt.is_none() || known == session.stored.as_ref(), "{known:?} {:?}", session.stored);
         assert!(session.numbers.insert(outbound.number), "a number names one message for ever");
         assert!(!text.contains(session.client.id.expose()), "the session id is the client's alone");
         match &outbound.message {
@@ -269,14 +276,18 @@ impl World {
             return;
         }
         let (key, receipt, outbound) = self.sending.remove(usize::from(pick) % self.sending.len());
+        let at = self.sessions.iter().position(|session| session.client.key == key).unwrap();
         let result = match how % 8 {
             0 => Err(failure(Delivery::NotSent)),
             1 => Err(failure(Delivery::MaybeSent)),
-            _ => Ok(Sent::default()),
+            2 if how % 5 < 2 => {
+                Err(gone(if how.is_multiple_of(5) { Delivery::NotSent } else { Delivery::MaybeSent }))
+            }
+            _ => Ok(Sent { session: self.name_in_receipt(at, receipt, how) }),
         };
-        let not_sent = how.is_multiple_of(8);
-        let failed = how % 8 < 2;
-        let at = self.sessions.iter().position(|session| session.client.key == key).unwrap();
+        let is_gone = result.as_ref().is_err_and(|error| error.kind() == ErrorKind::SessionGone);
+        let not_sent = result.as_ref().is_err_and(|error| error.delivery() == Delivery::NotSent);
+        let failed = result.is_err();
         let was_live = (0..self.sessions[at].calls.len())
             .find(|call| self.sessions[at].calls[*call].number == outbound.number)
             .filter(|call| matches!(receipt, Receipt::Request(_)) && self.is_live(at, *call));
@@ -285,13 +296,17 @@ impl World {
             let call = session.calls.iter_mut().find(|call| call.number == number).unwrap();
             call.reported = true;
             call.is_out = !not_sent;
-            if let (true, Some(call)) = (not_sent, was_live) {
+            if let (true, Some(call)) = (not_sent && !is_gone, was_live) {
                 let is_initialize = session.calls[call].is_initialize;
                 session.calls[call].end(Expected::Reason(&["unavailable"]));
                 if is_initialize {
                     session.close(&["handshake_failed"]);
                 }
             }
+        }
+        if is_gone && session.is_alive {
+            session.was_lost = true;
+            session.close(&["session_gone"]);
         }
         if receipt == Receipt::Initialized {
             session.confirming = false;
@@ -325,6 +340,9 @@ impl World {
         let was_held = session.calls[call].held.is_some();
         let text = format!(r#"{{"jsonrpc":"2.0","id":"{wire}",{outcome}}}"#);
         let is_stray = &route != session.route();
+        if is_initialize && !is_stray && live {
+            self.name_in_answer(at, how);
+        }
         let disposition = self.rig.deliver(&route, &text, None, before);
         if is_stray || !live {
             return assert_eq!(disposition, Disposition::Unroutable);

@@ -68,6 +68,8 @@ pub(super) struct SessionModel {
     pub(super) calls: Vec<Call>,
     pub(super) questions: BTreeMap<u64, Question>,
     pub(super) views: BTreeMap<u64, View>,
+    /// The id of its own that the far end named, as far as anybody heard.
+    pub(super) stored: Option<RemoteSession>,
     /// The numbers of the messages that went to the far end.
     pub(super) numbers: BTreeSet<u64>,
 }

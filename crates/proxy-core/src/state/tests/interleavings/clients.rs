@@ -206,6 +206,8 @@ impl World {
                 self.sessions[at].close(&["session_gone"]);
             }
             5 if how % 64 == 5 => self.rig.state.drain(),
+            6..=9 => self.contradict(at, how),
+            10 => self.fail(at, how),
             _ => {
                 let mut stranger = client.clone();
                 stranger.principal = Principal::Named("mallory".into());
