@@ -43,6 +43,9 @@ pub struct ProxyContext {
     /// From a proxy to itself: the instance whose poll this message ends.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wake: Option<Box<str>>,
+    /// From a proxy to itself, by the way that answers take: the instance that looks whether they would come.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub probe: Option<Box<str>>,
 }
 
 /// Where an answer goes.

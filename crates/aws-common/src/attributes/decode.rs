@@ -18,6 +18,8 @@ pub enum Received {
     Inbound(Inbound),
     /// An instance's message to itself, which ends its poll: the instance id.
     Wake(Box<str>),
+    /// An instance's message to itself, which shows that answers would come: the instance id.
+    Probe(Box<str>),
 }
 
 /// The body is no JSON-RPC message. `Display` shows none of it.
@@ -56,6 +58,9 @@ pub fn decode_parts<'message>(
     let context = attribute(name::PROXY_CONTEXT).and_then(ProxyContext::parse).unwrap_or_default();
     if let Some(instance) = context.wake {
         return Ok(Received::Wake(instance));
+    }
+    if let Some(instance) = context.probe {
+        return Ok(Received::Probe(instance));
     }
     let body = body.ok_or(Malformed(None))?;
     let parsed = Message::parse(body).map_err(|error| Malformed(Some(error)))?;

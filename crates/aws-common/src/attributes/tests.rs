@@ -50,7 +50,7 @@ fn received(body: &str, attributes: &[(&str, &str)]) -> types::Message {
 fn inbound(body: &str, attributes: &[(&str, &str)]) -> Inbound {
     match decode(&received(body, attributes)).unwrap() {
         Received::Inbound(inbound) => inbound,
-        Received::Wake(_) => panic!("a wake"),
+        Received::Wake(_) | Received::Probe(_) => panic!("a message of an instance to itself"),
     }
 }
 

@@ -6,11 +6,14 @@ use std::{
 };
 
 use proxy_core::error::{BackendError, ErrorKind};
-use tokio::time::Instant;
+use tokio::{sync::watch, time::Instant};
 
 /// How the last polls of a queue went.
 #[derive(Debug, Default)]
-pub struct PollHealth(Mutex<State>);
+pub struct PollHealth {
+    state: Mutex<State>,
+    probes: watch::Sender<u64>,
+}
 
 #[derive(Debug, Default)]
 struct State {
@@ -39,6 +42,15 @@ impl PollHealth {
         self.lock().failing.as_ref().is_some_and(|(kind, _)| *kind == ErrorKind::Config)
     }
 
+    /// How many messages of this instance to itself have come by the way that answers take.
+    pub fn probes(&self) -> watch::Receiver<u64> {
+        self.probes.subscribe()
+    }
+
+    pub(super) fn probed(&self) {
+        self.probes.send_modify(|probes| *probes += 1);
+    }
+
     /// Says whether this is the first success after failures, or ever.
     pub(super) fn succeeded(&self) -> bool {
         let mut state = self.lock();
@@ -56,6 +68,6 @@ impl PollHealth {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

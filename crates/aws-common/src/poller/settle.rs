@@ -16,7 +16,7 @@ use proxy_core::{
 use tokio::{task::JoinSet, time::Instant};
 
 use super::{
-    Decode, ForeignPolicy, Poller, PollerSettings,
+    Decode, ForeignPolicy, PollHealth, Poller, PollerSettings,
     recent::{Recent, Seen},
 };
 use crate::{acknowledger::Acknowledger, attributes::Received, backoff::jittered};
@@ -30,8 +30,8 @@ const YOUNG: Duration = Duration::from_mins(2);
 /// The longest that a young foreign message is hidden, and for how long an older one is.
 const FOREIGN: (Duration, Duration) = (Duration::from_secs(5), Duration::from_mins(1));
 
-/// The age at which another instance's message to itself is deleted: its poll has ended by then.
-const STALE_WAKE: Duration = Duration::from_secs(30);
+/// The age at which another instance's message to itself is deleted: nothing waits for it by then.
+const STALE_OWN: Duration = Duration::from_secs(30);
 
 /// How often the log says that the queue has other readers.
 const NOT_ALONE: Duration = Duration::from_mins(1);
@@ -46,6 +46,7 @@ pub(super) struct Settler<'poller> {
     inbox: &'poller Arc<dyn Inbox>,
     instance: &'poller InstanceId,
     metrics: &'poller BackendMetrics,
+    health: &'poller PollHealth,
     acknowledger: Acknowledger,
     recent: Recent,
     later: JoinSet<Settled>,
@@ -74,6 +75,7 @@ impl<'poller> Settler<'poller> {
             inbox: &poller.inbox,
             instance: &poller.instance,
             metrics: &poller.metrics,
+            health: &poller.health,
             acknowledger,
             recent: Recent::default(),
             later: JoinSet::new(),
@@ -147,7 +149,18 @@ impl<'poller> Settler<'poller> {
                     inbound.route.as_ref().is_some_and(|route| !route.belongs_to(self.instance));
                 self.deliver(inbound, delivered, receipt).await;
             }
-            Ok(Received::Wake(instance)) => self.woken(&instance, &delivered, receipt).await,
+            Ok(Received::Wake(instance)) => {
+                let ours = *instance == *self.instance.as_str();
+                self.wakes_seen += usize::from(ours);
+                self.settle_own(ours, &delivered, receipt).await;
+            }
+            Ok(Received::Probe(instance)) => {
+                let ours = *instance == *self.instance.as_str();
+                if ours {
+                    self.health.probed();
+                }
+                self.settle_own(ours, &delivered, receipt).await;
+            }
             Err(error) => {
                 self.metrics.malformed();
                 tracing::warn!(error = %error, messaging.message.id = message_id, "a message that is no JSON-RPC message is deleted");
@@ -200,12 +213,9 @@ impl<'poller> Settler<'poller> {
         self.acknowledger.release(receipt, hidden_for(delivered.age, delivered.receive_count)).await;
     }
 
-    async fn woken(&mut self, instance: &str, delivered: &Delivered, receipt: String) {
-        let ours = instance == self.instance.as_str();
-        if ours {
-            self.wakes_seen += 1;
-        }
-        if ours || delivered.age > STALE_WAKE {
+    /// Settles a message that an instance sent to itself, ours or another.
+    async fn settle_own(&mut self, ours: bool, delivered: &Delivered, receipt: String) {
+        if ours || delivered.age > STALE_OWN || self.settings.foreign == ForeignPolicy::Delete {
             self.delete(delivered, receipt).await;
         } else {
             self.acknowledger.release(receipt, hidden_for(delivered.age, delivered.receive_count)).await;
