@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use aws_common::{
-    BatchingSender, Envelope, ForeignPolicy, Poller, PollerSettings, QueueDestination, ReplyAddress,
-    attributes,
+    BatchingSender, Envelope, ForeignPolicy, Poller, PollerSettings, Queue, QueueDestination, QueueMaker,
+    QueuePlan, ReplyAddress, attributes,
     client::{self, ClientSettings},
 };
 use aws_sdk_sqs::Client;
@@ -19,11 +19,7 @@ use proxy_core::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    config::SqsConfig,
-    queues::{Queue, Queues},
-    reply_queue::ReplyQueue,
-};
+use crate::{config::SqsConfig, queues::Queues, reply_queue::ReplyQueue};
 
 /// Its name in the configuration and in metrics.
 const NAME: &str = "sqs";
@@ -83,8 +79,13 @@ impl SqsBackend {
         let reply_queue = if let Some(url) = &config.response_queue_url {
             ReplyQueue::given(Queue::new(&client, url, "reply queue", &metrics)).await?
         } else {
-            let prefix = &config.response_queue_prefix;
-            ReplyQueue::create(&client, prefix, &parts.instance, parts.request_timeout_max, &metrics).await?
+            let plan = QueuePlan {
+                prefix: config.response_queue_prefix.as_str().into(),
+                instance: parts.instance.clone(),
+                request_timeout_max: parts.request_timeout_max,
+                dependents: None,
+            };
+            ReplyQueue::create(&QueueMaker::new(client.clone(), plan, metrics.clone())).await?
         };
         Self::with_queues(&config, parts, &client, metrics, requests, reply_queue, message_bytes).await
     }
