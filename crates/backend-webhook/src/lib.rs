@@ -1,1 +1,5 @@
 #![doc = include_str!("../README.md")]
+
+mod callback;
+mod config;
+mod http_client;
