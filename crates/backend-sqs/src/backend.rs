@@ -4,8 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use aws_common::{
-    BatchingSender, Envelope, ForeignPolicy, Poller, PollerSettings, Queue, QueueDestination, QueueMaker,
-    QueuePlan, ReplyAddress, attributes,
+    BatchingSender, Envelope, Queue, QueueDestination, QueueMaker, QueuePlan, ReplyAddress,
     client::{self, ClientSettings},
 };
 use aws_sdk_sqs::Client;
@@ -19,13 +18,14 @@ use proxy_core::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{config::SqsConfig, queues::Queues, reply_queue::ReplyQueue};
+use crate::{
+    config::{ResponseQueue, SqsConfig},
+    replies::{PollPlan, Replies},
+    requests::Requests,
+};
 
 /// Its name in the configuration and in metrics.
 const NAME: &str = "sqs";
-
-/// How much longer than its wait a poll may take before readiness doubts it.
-const POLL_MARGIN: Duration = Duration::from_secs(20);
 
 /// What a backend is built with, beside its configuration.
 #[derive(Debug)]
@@ -46,22 +46,22 @@ pub struct SqsParts<'registry> {
 
 /// The proxy's end of SQS.
 ///
-/// Keeps nothing for a session. An asyncmcp server cannot be told that a session has ended and keeps it for ever.
+/// Keeps nothing for a session but its reply queue, where each has its own. An asyncmcp server cannot be told that a session has
+/// ended and keeps it for ever.
 #[derive(Debug)]
 pub struct SqsBackend {
-    queues: Queues,
-    reply_queue: ReplyQueue,
+    requests: Requests,
+    replies: Replies,
     envelope: Envelope,
     sender: BatchingSender,
-    poller: Poller,
-    longest_poll: Duration,
     limits: Limits,
 }
 
 impl SqsBackend {
     /// Finds both queues, or creates the reply queue where none is configured, and checks that they may be used.
     ///
-    /// A created queue is deleted at the end of [`Backend::run`].
+    /// A created queue is deleted at the end of [`Backend::run`]. It is created last of all, so a start that fails leaves none behind;
+    /// one that is dropped may, and then other proxies reap it.
     ///
     /// # Errors
     /// `Config` and `Denied` name the setting, or the queue and the missing permission; `Unavailable` when SQS cannot be reached.
@@ -73,88 +73,42 @@ impl SqsBackend {
         }
         let client = client_of(&config, parts.client.as_ref()).await?;
         let metrics = BackendMetrics::new(NAME, parts.registry);
-        let requests = Queue::new(&client, &config.read_queue_url, "request queue", &metrics);
-        let message_bytes = requests.message_bytes("start").await?;
-        requests.check_sends().await?;
-        let reply_queue = if let Some(url) = &config.response_queue_url {
-            ReplyQueue::given(Queue::new(&client, url, "reply queue", &metrics)).await?
-        } else {
+        let default_client_id = || format!("mcp-proxy-{}", parts.instance.as_str());
+        let client_id = config.client_id.clone().unwrap_or_else(default_client_id);
+        let envelope =
+            Envelope::new(&client_id, &config.message_attributes)?.for_destination(&config.read_queue_url);
+        let queue = Queue::new(&client, &config.read_queue_url, "request queue", &metrics);
+        let message_bytes = queue.message_bytes("start").await?;
+        queue.check_sends().await?;
+        let destination = QueueDestination::new(client.clone(), queue.url());
+        let sender = BatchingSender::new(destination, queue.name(), message_bytes, metrics.clone());
+        let plan = PollPlan::new(&config, &client, &metrics, &parts);
+        let maker = || {
             let plan = QueuePlan {
                 prefix: config.response_queue_prefix.as_str().into(),
                 instance: parts.instance.clone(),
                 request_timeout_max: parts.request_timeout_max,
                 dependents: None,
             };
-            ReplyQueue::create(&QueueMaker::new(client.clone(), plan, metrics.clone())).await?
+            QueueMaker::new(client.clone(), plan, metrics.clone())
         };
-        Self::with_queues(&config, parts, &client, metrics, requests, reply_queue, message_bytes).await
-    }
-
-    async fn with_queues(
-        config: &SqsConfig,
-        parts: SqsParts<'_>,
-        client: &Client,
-        metrics: BackendMetrics,
-        requests: Queue,
-        reply_queue: ReplyQueue,
-        message_bytes: usize,
-    ) -> Result<Self, BackendError> {
-        let default_client_id = || format!("mcp-proxy-{}", parts.instance.as_str());
-        let client_id = config.client_id.clone().unwrap_or_else(default_client_id);
-        let replies = reply_queue.queue();
-        let address = ReplyAddress::Sqs(replies.url().into());
-        let envelope = match Envelope::new(&client_id, address, &config.message_attributes) {
-            Ok(envelope) => envelope,
-            Err(error) => {
-                reply_queue.delete().await;
-                return Err(error);
-            }
+        let replies = match (&config.response_queue_url, config.response_queue) {
+            (Some(url), _) => Replies::given(url, &plan).await?,
+            (None, ResponseQueue::Shared) => Replies::created(maker(), &plan).await?,
+            (None, ResponseQueue::PerSession) => Replies::per_session(maker(), plan).await?,
         };
-        let sender = BatchingSender::new(
-            QueueDestination::new(client.clone(), requests.url()),
-            requests.name(),
-            message_bytes,
-            metrics.clone(),
-        );
-        let settings = PollerSettings {
-            queue_url: replies.url().into(),
-            name: replies.name().into(),
-            wait_time: config.wait_time,
-            max_messages: config.max_messages,
-            visibility_timeout: config.visibility_timeout,
-            orphan_after: parts.request_timeout_max,
-            foreign: ForeignPolicy::GiveBack,
-        };
-        let poller =
-            Poller::new(client.clone(), settings, attributes::decode, parts.inbox, parts.instance, metrics);
         Ok(Self {
-            queues: Queues::new(requests, replies.clone()),
-            reply_queue,
+            requests: Requests::new(queue),
+            replies,
             envelope,
             sender,
-            poller,
-            longest_poll: config.wait_time + POLL_MARGIN,
             limits: Limits { message_bytes },
         })
     }
 
-    /// The URL of the queue that answers are read from: the configured one or the created one.
-    pub fn reply_queue_url(&self) -> &str {
-        self.reply_queue.queue().url()
-    }
-
-    /// Puts the reply address into initialize, where asyncmcp 0.2.1 reads it and where its main branch does.
-    fn addressed(&self, message: Message) -> Result<Message, InvalidParams> {
-        match message {
-            Message::Request(request) if request.method() == "initialize" => {
-                let url = serde_json::Value::from(self.reply_queue_url()).to_string();
-                Ok(request
-                    .with_param("response_queue_url", &url)?
-                    .with_meta("responseQueueUrl", &url)?
-                    .into())
-            }
-            other => Ok(other),
-        }
+    /// The URL of the queue that answers are read from: the configured one or the created one; none where each session has its own.
+    pub fn reply_queue_url(&self) -> Option<&str> {
+        self.replies.url()
     }
 }
 
@@ -169,38 +123,51 @@ impl Backend for SqsBackend {
     }
 
     async fn check(&self) -> Result<(), BackendError> {
-        match self.poller.health().check(self.longest_poll) {
-            Some(polled) => polled?,
-            None => self.queues.check_replies().await?,
-        }
-        self.queues.check_requests().await
+        self.replies.check().await?;
+        self.requests.check().await
     }
 
     #[tracing::instrument(name = "backend.send", level = "debug", skip_all, fields(messaging.system = "aws_sqs", messaging.operation.type = "send"))]
     async fn send(&self, mut outbound: Outbound) -> Result<Sent, BackendError> {
         let deadline = outbound.context.deadline;
-        outbound.message = self.addressed(outbound.message).map_err(|error| {
-            BackendError::new(ErrorKind::Protocol, "send", "the parameters of initialize are no object")
-                .with_source(error)
-        })?;
-        let message = self.envelope.seal(&outbound);
+        let route = &outbound.remote.route;
+        let reply = if outbound.message.method() == Some("initialize") {
+            let reply = self.replies.begin(route, deadline).await?;
+            outbound.message = addressed(outbound.message, &reply).map_err(|error| {
+                BackendError::new(ErrorKind::Protocol, "send", "the parameters of initialize are no object")
+                    .with_source(error)
+            })?;
+            reply
+        } else {
+            self.replies.of(route)?
+        };
+        let message = self.envelope.seal(&outbound, &ReplyAddress::Sqs(reply));
         drop(outbound);
         self.sender.send(message, deadline).await?;
         Ok(Sent::default())
     }
 
     async fn run(&self, shutdown: CancellationToken) -> Result<(), BackendError> {
-        tokio::join!(
-            self.poller.run(shutdown.clone()),
-            self.reply_queue.keep_alive(self.poller.health(), shutdown)
-        );
+        self.replies.run(shutdown).await;
         self.sender.close().await;
-        self.reply_queue.delete().await;
+        self.replies.delete().await;
         Ok(())
     }
 
-    async fn close(&self, _remote: &Remote) -> Result<(), BackendError> {
+    async fn close(&self, remote: &Remote) -> Result<(), BackendError> {
+        self.replies.close(&remote.route).await;
         Ok(())
+    }
+}
+
+/// Puts the reply address into initialize, where asyncmcp 0.2.1 reads it and where its main branch does.
+fn addressed(message: Message, reply: &str) -> Result<Message, InvalidParams> {
+    match message {
+        Message::Request(request) => {
+            let url = serde_json::Value::from(reply).to_string();
+            Ok(request.with_param("response_queue_url", &url)?.with_meta("responseQueueUrl", &url)?.into())
+        }
+        other => Ok(other),
     }
 }
 

@@ -12,15 +12,22 @@ use aws_common::{
 use proxy_core::config::{Problem, duration};
 use serde::{Deserialize, Serialize};
 
+/// The longest prefix where each session's queue also has a dash and 16 characters of its own in its name.
+const LONGEST_SESSION_PREFIX: usize = 40;
+
 /// The table `[backend.sqs]`: the queues, and how they are read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct SqsConfig {
-    /// The URL of the queue that the MCP server reads requests from. Required; a standard queue.
+    /// The URL of the queue that the MCP server reads requests from. Required; a standard or a FIFO queue.
     pub read_queue_url: String,
-    /// The URL of the queue that answers are read from. Left out: one is created at start and deleted at the end.
+    /// The URL of the queue that answers are read from: a standard queue. Left out: one is created at start and deleted at the end.
     pub response_queue_url: Option<String>,
+    /// Whose answers share a created response queue: `shared`, the default, is one queue for the process, `per_session` one for each
+    /// session, created at its initialize and deleted when it closes. That keeps sessions apart in AWS too, and costs a long poll a
+    /// session (some 130,000 calls of `ReceiveMessage` a month at `wait_time` 20 s), and a second or more at initialize.
+    pub response_queue: ResponseQueue,
     /// What the server knows this proxy by (`ClientId`): 1 to 256 visible ASCII characters. Left out: random at each start.
     pub client_id: Option<String>,
     /// Where SQS is reached, for an emulator or a private endpoint. Left out: AWS's own for the region.
@@ -36,11 +43,23 @@ pub struct SqsConfig {
     /// `VisibilityTimeout`). Default 30 s.
     #[serde(with = "duration", alias = "visibility_timeout_seconds")]
     pub visibility_timeout: Duration,
-    /// What the name of a created response queue begins with: 1 to 57 of `A-Z a-z 0-9 - _`. Default `mcp-proxy-responses`.
+    /// What the name of a created response queue begins with: 1 to 57 of `A-Z a-z 0-9 - _`, 40 with `per_session`. Default
+    /// `mcp-proxy-responses`. Queues under it that proxies left behind which died are deleted by those that live.
     pub response_queue_prefix: String,
     /// A message attribute of the operator's own, put on every request. At most one: SQS takes ten, and the protocol needs the
     /// other nine.
     pub message_attributes: BTreeMap<String, String>,
+}
+
+/// Whose answers share a created response queue.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ResponseQueue {
+    /// One queue for all sessions of the process.
+    #[default]
+    Shared,
+    /// One queue for each session.
+    PerSession,
 }
 
 impl Default for SqsConfig {
@@ -48,6 +67,7 @@ impl Default for SqsConfig {
         Self {
             read_queue_url: String::new(),
             response_queue_url: None,
+            response_queue: ResponseQueue::default(),
             client_id: None,
             endpoint_url: None,
             region: None,
@@ -69,7 +89,7 @@ impl SqsConfig {
     /// Everything that is wrong with these settings, keys named within the table `[backend.sqs]`.
     pub fn validate(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
-        problems.extend(queue_url_problem("read_queue_url", &self.read_queue_url, QueueKind::Standard));
+        problems.extend(queue_url_problem("read_queue_url", &self.read_queue_url, QueueKind::Any));
         if let Some(url) = &self.response_queue_url {
             problems.extend(queue_url_problem("response_queue_url", url, QueueKind::Standard));
             if *url == self.read_queue_url {
@@ -80,6 +100,9 @@ impl SqsConfig {
                 ));
             }
         }
+        if self.response_queue == ResponseQueue::PerSession {
+            problems.extend(self.per_session_problems());
+        }
         let endpoint_url = self.endpoint_url.as_deref();
         problems.extend(endpoint_url.and_then(|url| endpoint_problem("endpoint_url", url)));
         problems.extend(self.client_id.as_deref().and_then(client_id_problem));
@@ -87,6 +110,26 @@ impl SqsConfig {
         problems.extend(prefix_problem(&self.response_queue_prefix));
         problems.extend(receive_problems(self.wait_time, self.visibility_timeout, self.max_messages));
         problems.extend(operator_problems(&self.message_attributes));
+        problems
+    }
+
+    fn per_session_problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        if self.response_queue_url.is_some() {
+            problems.push(Problem::new(
+                "response_queue_url",
+                "is one queue, where response_queue = \"per_session\" wants one for each session",
+                "leave out one of the two",
+            ));
+        }
+        let length = self.response_queue_prefix.len();
+        if length > LONGEST_SESSION_PREFIX && prefix_problem(&self.response_queue_prefix).is_none() {
+            problems.push(Problem::new(
+                "response_queue_prefix",
+                format!("has {length} characters, where the queues of sessions have room for {LONGEST_SESSION_PREFIX}"),
+                "write a shorter one",
+            ));
+        }
         problems
     }
 }

@@ -2,10 +2,10 @@
 
 mod backend;
 mod config;
-mod queues;
-mod reply_queue;
+mod replies;
+mod requests;
 
 pub use self::{
     backend::{SqsBackend, SqsParts},
-    config::SqsConfig,
+    config::{ResponseQueue, SqsConfig},
 };

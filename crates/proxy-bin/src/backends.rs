@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use frontend_http::Routes;
 use prometheus_client::registry::Registry;
 use proxy_core::{
     backend::{Backend, Inbox},
@@ -33,6 +34,8 @@ pub(crate) struct Connected {
     pub(crate) requests: String,
     /// Where answers come from.
     pub(crate) answers: String,
+    /// What it wants served on the front end's port.
+    pub(crate) routes: Option<Routes>,
 }
 
 /// Connects the backend that was chosen.
@@ -45,8 +48,8 @@ pub(crate) async fn connect(choice: BackendChoice, parts: Parts<'_>) -> Result<C
                 backend_sqs::SqsParts { inbox, instance, request_timeout_max, registry, client: None };
             let requests = config.read_queue_url.clone();
             let backend = backend_sqs::SqsBackend::connect(config, parts).await?;
-            let answers = backend.reply_queue_url().to_owned();
-            Ok(Connected { backend: Arc::new(backend), requests, answers })
+            let answers = backend.reply_queue_url().unwrap_or("a queue for each session").to_owned();
+            Ok(Connected { backend: Arc::new(backend), requests, answers, routes: None })
         }
     }
 }

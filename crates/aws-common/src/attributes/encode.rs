@@ -21,21 +21,16 @@ use super::{
 #[derive(Debug, Clone)]
 pub struct Envelope {
     client_id: Box<str>,
-    reply: ReplyAddress,
     operator: BTreeMap<String, String>,
     fifo: bool,
 }
 
 impl Envelope {
-    /// The envelope of the client with this id, whose answers go to `reply` and whose operator adds these attributes.
+    /// The envelope of the client with this id, whose operator adds these attributes.
     ///
     /// # Errors
     /// `Config` when there are more attributes than the budget has room for, or one that AWS or the protocol refuses.
-    pub fn new(
-        client_id: &str,
-        reply: ReplyAddress,
-        operator: &BTreeMap<String, String>,
-    ) -> Result<Self, BackendError> {
+    pub fn new(client_id: &str, operator: &BTreeMap<String, String>) -> Result<Self, BackendError> {
         let refuse = |message: &str| Err(BackendError::new(ErrorKind::Config, "start", message));
         if !is_carried(client_id) {
             return refuse("client_id is empty or holds a control character");
@@ -44,7 +39,7 @@ impl Envelope {
         if !problems.is_empty() {
             return refuse(&problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "));
         }
-        Ok(Self { client_id: client_id.into(), reply, operator: operator.clone(), fifo: false })
+        Ok(Self { client_id: client_id.into(), operator: operator.clone(), fifo: false })
     }
 
     /// The same for a FIFO queue or topic, as the end of its name says: each message has its group.
@@ -54,17 +49,8 @@ impl Envelope {
         self
     }
 
-    /// Body and attributes of a message whose answer goes elsewhere than this process's other answers.
-    pub fn seal_for(&self, outbound: &Outbound, reply: &ReplyAddress) -> OutgoingMessage {
-        self.sealed(outbound, reply)
-    }
-
-    /// Body and attributes of a message. An attribute whose value AWS would refuse is left out: `Method` is a client's input.
-    pub fn seal(&self, outbound: &Outbound) -> OutgoingMessage {
-        self.sealed(outbound, &self.reply)
-    }
-
-    fn sealed(&self, outbound: &Outbound, reply: &ReplyAddress) -> OutgoingMessage {
+    /// Body and attributes of a message whose answer goes to `reply`. An attribute whose value AWS would refuse is left out: `Method` is a client's input.
+    pub fn seal(&self, outbound: &Outbound, reply: &ReplyAddress) -> OutgoingMessage {
         let Outbound { remote, context, message, .. } = outbound;
         let handshake = message.method() == Some("initialize");
         let mut attributes = Attributes(Vec::with_capacity(10));

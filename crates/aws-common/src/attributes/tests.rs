@@ -21,7 +21,11 @@ fn envelope(operator: &[(&str, &str)]) -> Envelope {
 fn try_envelope(operator: &[(&str, &str)]) -> Result<Envelope, proxy_core::error::BackendError> {
     let operator: BTreeMap<_, _> =
         operator.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    Envelope::new("client", ReplyAddress::Sqs("https://queue".into()), &operator)
+    Envelope::new("client", &operator)
+}
+
+fn reply() -> ReplyAddress {
+    ReplyAddress::Sqs("https://queue".into())
 }
 
 fn outbound(text: &str, version: Option<ProtocolVersion>, peer: Option<Peer>) -> Outbound {
@@ -60,7 +64,7 @@ const CALL: &str = r#"{"jsonrpc":"2.0","id":"x:2","method":"tools/call","params"
 #[test]
 fn initialize_proposes_the_route_key_and_says_where_the_answer_goes() {
     let outbound = outbound(INITIALIZE, Some(ProtocolVersion::LATEST), None);
-    let message = envelope(&[]).seal(&outbound);
+    let message = envelope(&[]).seal(&outbound, &reply());
     assert_eq!(value(&message, "SessionId"), Some(outbound.remote.route.as_str()));
     assert_eq!(value(&message, "Method"), Some("initialize"));
     assert_eq!(value(&message, "RequestId"), Some("x:1"));
@@ -73,15 +77,15 @@ fn initialize_proposes_the_route_key_and_says_where_the_answer_goes() {
 #[test]
 fn the_fullest_message_has_ten_attributes_with_the_claim_check() {
     let peer = Peer { session: None, owner: None, eras: vec!["legacy".into()] };
-    let message =
-        envelope(&[("team", "search")]).seal(&outbound(CALL, Some(ProtocolVersion::LATEST), Some(peer)));
+    let message = envelope(&[("team", "search")])
+        .seal(&outbound(CALL, Some(ProtocolVersion::LATEST), Some(peer)), &reply());
     assert_eq!(message.attributes.len() + 1, 10);
 }
 
 #[test]
 fn a_peer_that_did_not_announce_itself_gets_no_context_and_its_own_session_id() {
     let peer = Peer { session: RemoteSession::parse("theirs").ok(), owner: None, eras: Vec::new() };
-    let message = envelope(&[]).seal(&outbound(CALL, Some(ProtocolVersion::LATEST), Some(peer)));
+    let message = envelope(&[]).seal(&outbound(CALL, Some(ProtocolVersion::LATEST), Some(peer)), &reply());
     assert_eq!(value(&message, "ProxyContext"), None);
     assert_eq!(value(&message, "SessionId"), Some("theirs"));
     assert_eq!(value(&message, "ProtocolVersion"), Some("2025-11-25"));
@@ -90,7 +94,7 @@ fn a_peer_that_did_not_announce_itself_gets_no_context_and_its_own_session_id() 
 #[test]
 fn what_aws_would_refuse_is_left_out_or_escaped() {
     let hostile = "{\"jsonrpc\":\"2.0\",\"id\":\"\",\"method\":\"a\\u0000b\",\"params\":{\"text\":\"\u{FFFE}\u{FFFF}\"}}";
-    let message = envelope(&[]).seal(&outbound(hostile, None, None));
+    let message = envelope(&[]).seal(&outbound(hostile, None, None), &reply());
     assert_eq!((value(&message, "Method"), value(&message, "RequestId")), (None, None));
     assert!(message.body.ends_with(r#"{"text":"\uFFFE\uFFFF"}}"#), "{}", message.body);
 }
@@ -184,7 +188,7 @@ fn in_a_fifo_queue_the_handshake_and_each_exchange_are_groups_and_what_must_over
         let mut outbound = outbound(text, None, None);
         outbound.remote.route = route.clone();
         (outbound.about, outbound.number) = (about, number);
-        fifo.seal(&outbound).group.unwrap()
+        fifo.seal(&outbound, &reply()).group.unwrap()
     };
     let initialized = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
     let cancelled = r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"x"}}"#;
@@ -208,7 +212,10 @@ fn in_a_fifo_queue_the_handshake_and_each_exchange_are_groups_and_what_must_over
         assert!(id.len() <= 128 && id.bytes().all(|byte| (0x21..=0x7e).contains(&byte)), "{id}");
     }
     assert_eq!(
-        envelope(&[]).for_destination("https://queue/requests").seal(&outbound(CALL, None, None)).group,
+        envelope(&[])
+            .for_destination("https://queue/requests")
+            .seal(&outbound(CALL, None, None), &reply())
+            .group,
         None
     );
 }

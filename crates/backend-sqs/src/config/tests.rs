@@ -38,7 +38,7 @@ fn every_kind_of_wrong_queue_url_has_its_own_remedy() {
         ("https://sqs.eu-central-1.amazonaws.com", "is no queue URL"),
         ("https://sqs.eu-central-1.amazonaws.com/", "does not end in a queue's name"),
         ("https://sqs.eu-central-1.amazonaws.com/1/a b", "does not end in a queue's name"),
-        ("https://sqs.eu-central-1.amazonaws.com/1/requests.fifo", "standard queue"),
+        ("https://sqs.eu-central-1.amazonaws.com/1/.fifo", "does not end in a queue's name"),
         ("https://key:hush@sqs.example/1/requests", "credentials"),
     ] {
         let found = problems(&SqsConfig::new(url));
@@ -46,6 +46,34 @@ fn every_kind_of_wrong_queue_url_has_its_own_remedy() {
         assert!(found[0].contains(said), "{url}: {found:?}");
         assert!(!found[0].contains("hush"));
     }
+}
+
+#[test]
+fn requests_may_go_to_a_fifo_queue_and_answers_may_not_come_from_one() {
+    let config = SqsConfig::new(format!("{REQUESTS}.fifo"));
+    assert_eq!(problems(&config), Vec::<String>::new());
+    let answers = "https://sqs.eu-central-1.amazonaws.com/123456789012/answers.fifo";
+    let config = SqsConfig { response_queue_url: Some(answers.to_owned()), ..config };
+    assert_eq!(keys(&config), ["response_queue_url"]);
+    assert!(problems(&config)[0].contains("standard queue"), "{:?}", problems(&config));
+}
+
+#[test]
+fn a_queue_for_each_session_is_none_that_is_given() {
+    let config: SqsConfig = serde_json::from_value(serde_json::json!({
+        "read_queue_url": REQUESTS,
+        "response_queue": "per_session",
+    }))
+    .unwrap();
+    assert_eq!(config.response_queue, ResponseQueue::PerSession);
+    assert_eq!(problems(&config), Vec::<String>::new());
+    let given = SqsConfig { response_queue_url: Some(format!("{REQUESTS}-answers")), ..config.clone() };
+    assert_eq!(keys(&given), ["response_queue_url"]);
+    // SQS names have 80 characters: prefix, dash, 22 of the instance, dash, 16 of the session
+    let prefix = |length| SqsConfig { response_queue_prefix: "p".repeat(length), ..config.clone() };
+    assert_eq!(keys(&prefix(80 - 1 - 22 - 1 - 16)), Vec::<String>::new());
+    assert_eq!(keys(&prefix(80 - 1 - 22 - 1 - 16 + 1)), ["response_queue_prefix"]);
+    assert_eq!(keys(&prefix(58)), ["response_queue_prefix"]);
 }
 
 #[test]

@@ -19,7 +19,7 @@ async fn initialize_names_the_reply_queue_in_both_spellings_and_in_the_context()
     world.backend.send(outbound(&route, initialize)).await.unwrap();
     let taken = take(&world.far, &world.emulator.queue_url(REQUESTS), 1).await;
     let body: Value = serde_json::from_str(taken[0].body().unwrap()).unwrap();
-    let url = world.backend.reply_queue_url();
+    let url = world.backend.reply_queue_url().unwrap();
     assert_eq!(
         body["params"],
         json!({"response_queue_url": url, "_meta": {"responseQueueUrl": url, "a": 1}, "x": [1.0]})

@@ -71,7 +71,10 @@ async fn an_endpoint_that_cannot_be_reached_is_unavailable() {
 #[tokio::test]
 async fn settings_that_cannot_work_are_refused_before_any_call() {
     let emulator = emulator().await;
-    let error = refused(&emulator, |config| config.read_queue_url.push_str(".fifo")).await;
+    let error = refused(&emulator, |config| {
+        config.response_queue_url = Some(format!("{}.fifo", config.read_queue_url))
+    })
+    .await;
     assert_eq!(error.kind(), ErrorKind::Config);
     let two = |config: &mut SqsConfig| {
         config.message_attributes =
@@ -94,7 +97,7 @@ async fn the_limit_is_the_request_queues_own() {
 async fn a_reply_queue_is_created_tagged_used_and_deleted() {
     let setup = Setup { change: |config| config.response_queue_url = None, ..Setup::default() };
     let mut world = World::with(emulator().await, setup).await;
-    let url = world.backend.reply_queue_url().to_owned();
+    let url = world.backend.reply_queue_url().unwrap().to_owned();
     let name = format!("mcp-proxy-responses-{}", world.instance.as_str());
     assert!(url.ends_with(&name), "{url}");
     let tags = world.far.list_queue_tags().queue_url(&url).send().await.unwrap().tags.unwrap();
@@ -149,12 +152,17 @@ async fn the_documented_policy_is_the_least_that_works() {
     world.stop().await;
     let uses = world.emulator.uses();
     let ours = |queue: &str| -> BTreeSet<&str> {
-        let ours = uses.iter().filter(|used| used.access_key == PROXY && used.queue == queue);
+        let ours = uses.iter().filter(|used| used.access_key == PROXY && used.resource == queue);
         ours.map(|used| used.permission.as_str()).collect()
     };
-    assert_eq!(ours(REQUESTS), BTreeSet::from(["GetQueueAttributes", "SendMessage"]));
-    let replies =
-        ["ChangeMessageVisibility", "DeleteMessage", "GetQueueAttributes", "ReceiveMessage", "SendMessage"];
+    assert_eq!(ours(REQUESTS), BTreeSet::from(["sqs:GetQueueAttributes", "sqs:SendMessage"]));
+    let replies = [
+        "sqs:ChangeMessageVisibility",
+        "sqs:DeleteMessage",
+        "sqs:GetQueueAttributes",
+        "sqs:ReceiveMessage",
+        "sqs:SendMessage",
+    ];
     assert_eq!(ours(REPLIES), BTreeSet::from(replies));
 }
 
