@@ -8,17 +8,23 @@
 //! attribute names, shows expired messages late, and answers `VisibilityTimeout=-1` with a queue that is dead from
 //! then on; awsim counts receives and orders FIFO groups wrongly. moto remains the second opinion.
 
+mod access_policy;
 mod account;
+mod api;
+mod call;
 mod calls;
 mod client;
 mod error;
 mod faults;
 mod http;
 mod message;
+mod query;
 mod queue;
 mod request;
 mod rules;
 mod settings;
+mod sns;
+mod sts;
 #[cfg(test)]
 mod tests;
 
@@ -37,7 +43,7 @@ use tokio::time::timeout;
 use account::Account;
 use calls::Recorder;
 pub use calls::{Calls, Use};
-pub use client::client_for;
+pub use client::{client_for, sns_client_for};
 pub use error::ServiceError;
 pub use faults::Failure;
 use http::Service;
@@ -117,6 +123,52 @@ impl Emulator {
         self.service.account.create_queue(name, attributes)
     }
 
+    /// Creates a topic with the given attributes and returns its ARN. No call is counted.
+    ///
+    /// # Errors
+    ///
+    /// What `CreateTopic` is refused with.
+    pub fn create_topic(&self, name: &str, attributes: &[(&str, &str)]) -> Result<String, ServiceError> {
+        self.service.account.create_topic(name, attributes)
+    }
+
+    /// Subscribes a queue, raw or in envelopes, with a filter policy on attributes or none, and returns the
+    /// subscription's ARN. The queue's policy must let the topic send besides. No call is counted.
+    ///
+    /// # Errors
+    ///
+    /// What `Subscribe` is refused with.
+    pub fn subscribe(
+        &self,
+        topic_arn: &str,
+        queue_url: &str,
+        raw: bool,
+        filter_policy: Option<&str>,
+    ) -> Result<String, ServiceError> {
+        self.service.account.subscribe(topic_arn, queue_url, raw, filter_policy)
+    }
+
+    /// Sets the queue's policy to the one that AWS documents for subscriptions: these topics alone may send. No call
+    /// is counted.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such queue.
+    pub fn let_send(&self, topic_arns: &[&str], queue_url: &str) -> Result<(), ServiceError> {
+        self.service.account.let_send(topic_arns, queue_url)
+    }
+
+    /// Holds back every filter policy that is set from now on: its subscription stays as it is, a new one unfiltered,
+    /// as on AWS for up to 15 minutes.
+    pub fn hold_filters(&self) {
+        self.service.account.state().sns.hold_filters();
+    }
+
+    /// Lets every filter policy take effect, now and from now on.
+    pub fn release_filters(&self) {
+        self.service.account.state().sns.release_filters();
+    }
+
     /// How many messages the queue holds, none if there is no such queue. No call is counted.
     pub fn depth(&self, name: &str) -> Option<Depth> {
         self.service.account.depth(name)
@@ -132,12 +184,17 @@ impl Emulator {
         client_for(&self.endpoint_url(), TEST_ACCESS_KEY)
     }
 
+    /// A client of this emulator's SNS with the access key id `test` and no retries.
+    pub fn sns_client(&self) -> aws_sdk_sns::Client {
+        sns_client_for(&self.endpoint_url(), TEST_ACCESS_KEY)
+    }
+
     /// The calls so far.
     pub fn calls(&self) -> Calls {
         self.service.recorder.calls()
     }
 
-    /// The permissions that the calls so far needed, and on which queues: the least policy that lets them pass.
+    /// The permissions that the calls so far needed, and on which queues and topics: the least policy that lets them pass.
     pub fn uses(&self) -> BTreeSet<Use> {
         self.service.recorder.uses()
     }
@@ -157,7 +214,7 @@ impl Emulator {
         self.service.account.faults.fail_next_entries(error, times);
     }
 
-    /// Denies a permission, `SendMessage` say, which batches need too, to everyone.
+    /// Denies a permission, `sqs:SendMessage` or `SendMessage` say, which batches need too, to everyone.
     pub fn deny(&self, permission: &str) {
         self.service.account.faults.deny(None, permission);
     }

@@ -1,7 +1,8 @@
-//! The account: every queue, and the way from an action's name to what it does.
+//! The account: every queue and topic, and the way from an action's name to what it does.
 
 mod messages;
 mod queues;
+mod setup;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,14 +13,16 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::ServiceError;
 use super::faults::Faults;
+use super::query::{Form, Xml};
 use super::queue::{Depth, Queue};
 use super::request::Request;
+use super::sns::Sns;
 
 /// The region and the account id that queues' addresses and ARNs name.
-const REGION: &str = "us-east-1";
-const ACCOUNT_ID: &str = "000000000000";
+pub(super) const REGION: &str = "us-east-1";
+pub(super) const ACCOUNT_ID: &str = "000000000000";
 
-/// All queues of the emulator. Actions are plain functions under one short lock; only a long poll waits.
+/// All queues and topics of the emulator. Actions are plain functions under one short lock; only a long poll waits.
 #[derive(Debug)]
 pub(super) struct Account {
     state: Mutex<State>,
@@ -31,13 +34,27 @@ pub(super) struct Account {
 #[derive(Debug)]
 pub(super) struct State {
     endpoint_url: String,
-    /// What message ids begin with; another one for each emulator.
-    id_prefix: String,
-    sent: u64,
-    queues: BTreeMap<String, Queue>,
+    pub(super) ids: Ids,
+    pub(super) queues: BTreeMap<String, Queue>,
     deleted: HashMap<String, Instant>,
     tag_calls: VecDeque<Instant>,
-    faults: Faults,
+    pub(super) sns: Sns,
+    pub(super) faults: Faults,
+}
+
+/// Makes the ids of messages and subscriptions, which are the account's.
+#[derive(Debug)]
+pub(super) struct Ids {
+    /// What they begin with; another one for each emulator.
+    prefix: String,
+    made: u64,
+}
+
+impl Ids {
+    pub(super) fn next(&mut self) -> String {
+        self.made += 1;
+        format!("{}{:012x}", self.prefix, self.made)
+    }
 }
 
 impl Account {
@@ -45,11 +62,11 @@ impl Account {
         let faults = Faults::default();
         let state = State {
             endpoint_url,
-            id_prefix: format!("{seed:08x}-0000-4000-8000-"),
-            sent: 0,
+            ids: Ids { prefix: format!("{seed:08x}-0000-4000-8000-"), made: 0 },
             queues: BTreeMap::new(),
             deleted: HashMap::new(),
             tag_calls: VecDeque::new(),
+            sns: Sns::default(),
             faults: faults.clone(),
         };
         Self { state: Mutex::new(state), faults, stopping: CancellationToken::new() }
@@ -83,16 +100,9 @@ impl Account {
         }
     }
 
-    /// Creates a queue outside of any request.
-    pub(super) fn create_queue(
-        &self,
-        name: &str,
-        attributes: &[(&str, &str)],
-    ) -> Result<String, ServiceError> {
-        let attributes = attributes.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        let request = Request::create_queue(name, attributes.collect());
-        self.state().create_queue(Instant::now(), &request)?;
-        Ok(self.url(name))
+    /// Does what the action of SNS says.
+    pub(super) fn perform_sns(&self, action: &str, form: &Form) -> Result<Vec<Xml>, ServiceError> {
+        self.state().perform_sns(Instant::now(), action, form)
     }
 
     pub(super) fn url(&self, name: &str) -> String {
@@ -109,7 +119,7 @@ impl Account {
         self.state().queues.get(queue).map_or(0, |queue| Arc::strong_count(&queue.changed) - 1)
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -9,16 +9,16 @@ pub struct Calls {
     counts: BTreeMap<(String, String), u64>,
 }
 
-/// A permission that a call needed, and the queue that it needed it on.
+/// A permission that a call needed, and the queue or topic that it needed it on.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Use {
     /// The access key id that signed the call.
     pub access_key: String,
-    /// The IAM action without its `sqs:`. A batch needs the permission of its single action, and
-    /// `CreateQueue` with tags needs `TagQueue` too.
+    /// The IAM action, `sqs:SendMessage` say. A batch needs the permission of its single action, `CreateQueue` with
+    /// tags needs `sqs:TagQueue` too, `CreateTopic` with tags `sns:TagResource`, and STS's `GetCallerIdentity` none.
     pub permission: String,
-    /// The queue's name, or `*` where the action has none.
-    pub queue: String,
+    /// The queue's or the topic's name, or `*` where the action names none, as those on a subscription.
+    pub resource: String,
 }
 
 impl Calls {
@@ -59,13 +59,13 @@ pub(super) struct Recorder {
 }
 
 impl Recorder {
-    pub(super) fn record(&self, access_key: &str, action: &str, permissions: &[&str], queue: &str) {
+    pub(super) fn record(&self, access_key: &str, action: &str, permissions: &[String], resource: &str) {
         let mut recorded = self.recorded();
         *recorded.0.counts.entry((access_key.to_owned(), action.to_owned())).or_default() += 1;
         recorded.1.extend(permissions.iter().map(|permission| Use {
             access_key: access_key.to_owned(),
-            permission: (*permission).to_owned(),
-            queue: queue.to_owned(),
+            permission: permission.clone(),
+            resource: resource.to_owned(),
         }));
     }
 
@@ -79,13 +79,5 @@ impl Recorder {
 
     fn recorded(&self) -> MutexGuard<'_, (Calls, BTreeSet<Use>)> {
         self.recorded.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The permissions that an action needs (AWS, "Amazon SQS API permissions").
-pub(super) fn permissions(action: &str, has_tags: bool) -> Vec<&str> {
-    match action {
-        "CreateQueue" if has_tags => vec![action, "TagQueue"],
-        _ => vec![action.strip_suffix("Batch").unwrap_or(action)],
     }
 }

@@ -18,3 +18,16 @@ pub fn client_for(endpoint_url: &str, access_key: &str) -> Client {
         .retry_config(RetryConfig::disabled());
     Client::from_conf(config.build())
 }
+
+/// A client of the SNS at `endpoint_url`, otherwise as [`client_for`].
+pub fn sns_client_for(endpoint_url: &str, access_key: &str) -> aws_sdk_sns::Client {
+    let credentials = Credentials::new(access_key, "secret", None, None, "testkit");
+    let config = aws_sdk_sns::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("us-east-1"))
+        .credentials_provider(credentials)
+        .endpoint_url(endpoint_url)
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .retry_config(RetryConfig::disabled());
+    aws_sdk_sns::Client::from_conf(config.build())
+}

@@ -1,7 +1,8 @@
-//! The errors of the SQS API, as its JSON protocol carries them.
+//! The errors of the SQS API as its JSON protocol carries them, and those of SNS.
 //!
-//! An error has two names: the shape, in the body's `__type`, and the older query code, in the header
+//! An error of SQS has two names: the shape, in the body's `__type`, and the older query code, in the header
 //! `x-amzn-query-error`. The Rust and the Python SDK both go by the second where it is there.
+//! SNS and STS, in the Query protocol, have the code alone.
 
 use std::fmt::Display;
 
@@ -80,15 +81,40 @@ impl ServiceError {
         Self { shape, ..Self::new("InvalidAction", 400, message) }
     }
 
-    pub(super) fn access_denied(access_key: &str, permission: &str, queue: &str) -> Self {
+    pub(super) fn access_denied(access_key: &str, permission: &str, resource: &str) -> Self {
         let shape = format!("{CORAL}AccessDeniedException");
+        let permission = permission.to_lowercase();
         let message = format!(
-            "User: {access_key} is not authorized to perform: sqs:{} on resource: {queue} \
-             because no identity-based policy allows the sqs:{} action",
-            permission.to_lowercase(),
-            permission.to_lowercase()
+            "User: {access_key} is not authorized to perform: {permission} on resource: {resource} \
+             because no identity-based policy allows the {permission} action"
         );
         Self { shape, ..Self::new("AccessDenied", 403, message) }
+    }
+
+    /// An error of SNS of status 400.
+    pub(super) fn sns(code: &str, message: impl Display) -> Self {
+        Self::new(code, 400, message)
+    }
+
+    /// SNS's refusal of a parameter.
+    pub(super) fn sns_invalid(message: impl Display) -> Self {
+        Self::sns("InvalidParameter", format_args!("Invalid parameter: {message}"))
+    }
+
+    /// SNS's way of saying that a topic or subscription is not there.
+    pub(super) fn sns_not_found(what: &str) -> Self {
+        Self::new("NotFound", 404, format_args!("{what} does not exist"))
+    }
+
+    /// An error of SQS's rules as SNS gives it, whose codes have no prefix.
+    #[must_use]
+    pub(super) fn of_sns(mut self) -> Self {
+        if let Some(code) = self.code.strip_prefix(QUERY) {
+            self.code = code.to_owned();
+        } else if self.code == "InvalidParameterValue" {
+            self.code = "ParameterValueInvalid".into();
+        }
+        self
     }
 
     pub(super) fn throttled() -> Self {

@@ -10,17 +10,17 @@ use super::error::ServiceError;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Failure {
-    /// `AccessDenied`, status 403.
+    /// `AccessDenied`, SNS's `AuthorizationError`, status 403.
     AccessDenied,
-    /// `RequestThrottled`, status 403.
+    /// `RequestThrottled`, status 403; SNS's `Throttling`, status 400.
     Throttled,
-    /// `InternalFailure`, status 500, without any effect.
+    /// `InternalFailure`, SNS's `InternalError`, status 500, without any effect.
     Internal,
     /// `ServiceUnavailable`, status 503, without any effect.
     Unavailable,
     /// The given error, without any effect.
     Error(ServiceError),
-    /// The action takes place, and its caller is told `InternalFailure`, status 500.
+    /// The action takes place, and its caller is told of the service's failure as for `Internal`.
     AfterEffect,
     /// The action takes place after so much time.
     Slow(Duration),
@@ -54,6 +54,18 @@ struct Denial {
     permission: String,
 }
 
+impl Denial {
+    /// Permissions go by their whole name, `sqs:SendMessage`, or without the service.
+    fn names(&self, permission: &str) -> bool {
+        permission == self.permission
+            || permission.split_once(':').is_some_and(|(_, action)| action == self.permission)
+    }
+
+    fn concerns(&self, access_key: &str) -> bool {
+        self.access_key.as_deref().is_none_or(|key| key == access_key)
+    }
+}
+
 impl Faults {
     pub(super) fn fail_next(&self, access_key: Option<&str>, action: &str, failure: Failure, times: usize) {
         let access_key = access_key.map(str::to_owned);
@@ -74,16 +86,12 @@ impl Faults {
     }
 
     /// The permission that the caller lacks, if any.
-    pub(super) fn denied<'a>(&self, access_key: &str, permissions: &[&'a str]) -> Option<&'a str> {
+    pub(super) fn denied<'a>(&self, access_key: &str, permissions: &'a [String]) -> Option<&'a str> {
         let planned = self.planned();
         let is_denied = |permission: &str| {
-            let concerns = |key: &Option<String>| key.as_deref().is_none_or(|key| key == access_key);
-            planned
-                .denied
-                .iter()
-                .any(|denial| denial.permission == permission && concerns(&denial.access_key))
+            planned.denied.iter().any(|denial| denial.names(permission) && denial.concerns(access_key))
         };
-        permissions.iter().copied().find(|permission| is_denied(permission))
+        permissions.iter().map(String::as_str).find(|permission| is_denied(permission))
     }
 
     /// The failure that this call is to meet, if any; it is used up by that.

@@ -1,4 +1,5 @@
-//! The JSON protocol over HTTP: `POST`, the action in `x-amz-target`, JSON both ways.
+//! The protocols over HTTP: `POST`, with SQS's action in `x-amz-target` and JSON both ways, and with SNS's and STS's
+//! in a form that is answered in XML.
 //!
 //! Any path is taken, since clients differ in whether they post to the endpoint or to the queue's address.
 //! Signatures are not verified; the access key id in them tells callers apart.
@@ -11,16 +12,22 @@ use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::account::Account;
-use super::calls::{Recorder, permissions};
+use super::api::Api;
+use super::call::{Answer, Call};
+use super::calls::Recorder;
 use super::error::ServiceError;
 use super::faults::Failure;
-use super::request::Request;
+use super::query;
 
 /// The largest request body: ten messages of 1 MiB and room for JSON's escapes.
 const BODY_LIMIT: usize = 64 * 1024 * 1024;
+/// What SQS answers with.
+const JSON: &str = "application/x-amz-json-1.0";
+/// What SNS and STS answer with.
+const XML: &str = "text/xml";
 
 /// What every request has at hand.
 #[derive(Debug)]
@@ -37,47 +44,58 @@ pub(super) fn router(service: Arc<Service>) -> Router {
 
 async fn answer(State(service): State<Arc<Service>>, headers: HeaderMap, body: Bytes) -> Response {
     let number = service.answered.fetch_add(1, Ordering::Relaxed);
-    let mut response = match service.call(&headers, &body).await {
-        Ok(answer) => (StatusCode::OK, answer.to_string()).into_response(),
-        Err(error) => refuse(&error),
+    let request_id = format!("00000000-0000-4000-8000-{number:012x}");
+    let (api, action, result) = match Call::parse(&headers, &body) {
+        Ok(call) => (call.api, call.action.clone(), service.call(&call, &headers).await),
+        Err(error) => (Api::Sqs, String::new(), Err(error)),
+    };
+    let (content_type, mut response) = match (api, result) {
+        (_, Ok(Answer::Json(answer))) => (JSON, answer.to_string().into_response()),
+        (_, Ok(Answer::Xml(answer))) => {
+            (XML, query::answer(&action, api.namespace(), &request_id, &answer).into_response())
+        }
+        (Api::Sqs, Err(error)) => (JSON, refuse(&error)),
+        (_, Err(error)) => {
+            (XML, (status(&error), query::error(&error, api.namespace(), &request_id)).into_response())
+        }
     };
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/x-amz-json-1.0"));
-    if let Ok(id) = format!("00000000-0000-4000-8000-{number:012x}").parse() {
+    headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static(content_type));
+    if let Ok(id) = request_id.parse() {
         headers.insert("x-amzn-requestid", id);
     }
     response
 }
 
 impl Service {
-    async fn call(&self, headers: &HeaderMap, body: &[u8]) -> Result<Value, ServiceError> {
-        let target = text(headers, "x-amz-target");
-        let action = target.strip_prefix("AmazonSQS.").ok_or_else(|| ServiceError::unknown_action(target))?;
+    async fn call(&self, call: &Call, headers: &HeaderMap) -> Result<Answer, ServiceError> {
         let access_key = access_key(text(headers, header::AUTHORIZATION.as_str()));
-        let request = Request::parse(body)?;
-        let queue = request.queue().or_else(|_| request.queue_name()).unwrap_or("*");
-        let permissions = permissions(action, !request.tags.is_empty());
-        self.recorder.record(access_key, action, &permissions, queue);
+        let Call { api, action, .. } = call;
+        let (permissions, resource) = (call.permissions(), call.resource());
+        self.recorder.record(access_key, action, &permissions, resource);
         if let Some(permission) = self.account.faults.denied(access_key, &permissions) {
-            return Err(ServiceError::access_denied(access_key, permission, queue));
+            return Err(api.denied(access_key, permission, resource));
         }
+        let perform = || call.perform(&self.account, access_key);
         match self.account.faults.take(access_key, action) {
-            None => self.account.perform(action, &request).await,
-            Some(Failure::AccessDenied) => Err(ServiceError::access_denied(access_key, action, queue)),
-            Some(Failure::Throttled) => Err(ServiceError::throttled()),
-            Some(Failure::Internal) => Err(ServiceError::internal()),
+            None => perform().await,
+            Some(Failure::AccessDenied) => {
+                Err(api.denied(access_key, &format!("{}:{action}", api.prefix()), resource))
+            }
+            Some(Failure::Throttled) => Err(api.throttled()),
+            Some(Failure::Internal) => Err(api.internal()),
             Some(Failure::Unavailable) => Err(ServiceError::unavailable()),
             Some(Failure::Error(error)) => Err(error),
             Some(Failure::AfterEffect) => {
-                self.account.perform(action, &request).await?;
-                Err(ServiceError::internal())
+                perform().await?;
+                Err(api.internal())
             }
             Some(Failure::Slow(duration)) => {
                 tokio::time::sleep(duration).await;
-                self.account.perform(action, &request).await
+                perform().await
             }
             Some(Failure::SlowAnswer(duration)) => {
-                let answer = self.account.perform(action, &request).await;
+                let answer = perform().await;
                 tokio::time::sleep(duration).await;
                 answer
             }
@@ -86,13 +104,16 @@ impl Service {
 }
 
 fn refuse(error: &ServiceError) -> Response {
-    let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let body = json!({ "__type": error.shape, "message": error.message }).to_string();
-    let mut response = (status, body).into_response();
+    let mut response = (status(error), body).into_response();
     if let Ok(code) = error.query_header().parse() {
         response.headers_mut().insert("x-amzn-query-error", code);
     }
     response
+}
+
+fn status(error: &ServiceError) -> StatusCode {
+    StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {

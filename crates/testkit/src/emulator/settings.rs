@@ -116,6 +116,16 @@ impl Settings {
         serde_json::from_str(self.given.get("RedrivePolicy")?).ok()
     }
 
+    /// The access policy, none if none was set.
+    pub(super) fn policy(&self) -> Option<&str> {
+        self.given.get("Policy").map(String::as_str)
+    }
+
+    /// Whether messages are encrypted with SQS's own key, whose policy nobody can change to let SNS use it.
+    pub(super) fn has_managed_key(&self) -> bool {
+        self.given.get("KmsMasterKeyId").is_some_and(|key| key == "alias/aws/sqs")
+    }
+
     fn number(&self, name: &str) -> i64 {
         let default = NUMBERS.iter().find(|number| number.0 == name).map_or(0, |number| number.3);
         self.given.get(name).and_then(|value| value.parse().ok()).unwrap_or(default)

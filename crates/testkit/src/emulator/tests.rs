@@ -5,6 +5,7 @@ mod faults;
 mod messages;
 mod polls;
 mod queues;
+mod sns;
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};

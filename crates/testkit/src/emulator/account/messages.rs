@@ -136,8 +136,7 @@ impl State {
     fn send(&mut self, now: Instant, queue: &str, draft: &Draft) -> Result<Value, ServiceError> {
         let queue = self.queues.get_mut(queue).ok_or_else(ServiceError::no_such_queue)?;
         message::check(draft, queue.settings.maximum_message_size())?;
-        self.sent += 1;
-        let receipt = queue.send(now, format!("{}{:012x}", self.id_prefix, self.sent), draft.clone())?;
+        let receipt = queue.send(now, self.ids.next(), draft.clone())?;
         let mut answer = json!({
             "MessageId": receipt.message_id,
             "MD5OfMessageBody": checksum_of_body(&draft.message_body),

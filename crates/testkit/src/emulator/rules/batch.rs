@@ -14,18 +14,24 @@ const LONGEST_ID: usize = 80;
 
 /// 1 to 10 entries with distinct ids of letters, digits, `-` and `_`, 80 at most.
 pub(in super::super) fn check(entries: &[Entry], kind: &str) -> Result<(), ServiceError> {
-    if entries.is_empty() {
+    let ids: Vec<_> = entries.iter().map(|entry| entry.id.as_str()).collect();
+    check_ids(&ids, kind)
+}
+
+/// The same for the ids of any entries; SNS's rules are these too (AWS, `PublishBatch`).
+pub(in super::super) fn check_ids(ids: &[&str], kind: &str) -> Result<(), ServiceError> {
+    if ids.is_empty() {
         let message = format!("There should be at least one {kind} in the request.");
         return Err(ServiceError::modelled("EmptyBatchRequest", message));
     }
-    let count = entries.len();
+    let count = ids.len();
     if count > MOST_ENTRIES {
         let message =
             format!("Maximum number of entries per request are {MOST_ENTRIES}. You have sent {count}.");
         return Err(ServiceError::modelled("TooManyEntriesInBatchRequest", message));
     }
     let mut seen = HashSet::new();
-    for Entry { id, .. } in entries {
+    for id in ids {
         let is_valid = (1..=LONGEST_ID).contains(&id.len())
             && id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
         if !is_valid {

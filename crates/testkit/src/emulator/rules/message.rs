@@ -1,7 +1,7 @@
 //! The rules of one message: attributes, characters, size.
 
 use super::super::error::ServiceError;
-use super::super::message::{Attribute, Draft};
+use super::super::message::{Attribute, Attributes, Draft};
 use super::ranges;
 
 /// The most message attributes of a message (AWS, message quotas: 10).
@@ -12,15 +12,12 @@ const LONGEST_NAME: usize = 256;
 /// Checks a message that is about to enter a queue of the given `MaximumMessageSize`.
 pub(in super::super) fn check(draft: &Draft, maximum: usize) -> Result<(), ServiceError> {
     check_attributes(draft)?;
-    check_characters(draft)?;
+    check_body(&draft.message_body)?;
     check_size(draft, maximum)?;
     ranges::check_delay(draft.delay_seconds)
 }
 
-/// At most 10 attributes, none of them without a name, a type or a value.
-///
-/// AWS, "Message attribute components": names are 1 to 256 letters, digits, `_`, `-` and `.`, do not begin
-/// with `AWS.` or `Amazon.` and have no period at an end or after another; values are never empty.
+/// At most 10 attributes, each as it must be.
 fn check_attributes(draft: &Draft) -> Result<(), ServiceError> {
     let count = draft.message_attributes.len();
     if count > MOST_ATTRIBUTES {
@@ -28,9 +25,22 @@ fn check_attributes(draft: &Draft) -> Result<(), ServiceError> {
             "Number of message attributes [{count}] exceeds the allowed maximum [{MOST_ATTRIBUTES}]."
         )));
     }
-    for (name, attribute) in &draft.message_attributes {
+    check_each_attribute(&draft.message_attributes)
+}
+
+/// No attribute without a name, a type or a value.
+///
+/// AWS, "Message attribute components": names are 1 to 256 letters, digits, `_`, `-` and `.`, do not begin
+/// with `AWS.` or `Amazon.` and have no period at an end or after another; values are never empty.
+pub(in super::super) fn check_each_attribute(attributes: &Attributes) -> Result<(), ServiceError> {
+    for (name, attribute) in attributes {
         check_name(name)?;
         check_value(name, attribute)?;
+        let value = attribute.string_value.as_deref().unwrap_or_default();
+        if let Some(character) = value.chars().find(|c| !is_allowed(*c)) {
+            let place = format!("message attribute '{name}'");
+            return Err(ServiceError::invalid_parameter(describe(character, &place)));
+        }
     }
     Ok(())
 }
@@ -91,21 +101,16 @@ fn check_value(name: &str, attribute: &Attribute) -> Result<(), ServiceError> {
 ///
 /// AWS, `SendMessage`: bodies and string values are `#x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD |
 /// #x10000 to #x10FFFF`.
-fn check_characters(draft: &Draft) -> Result<(), ServiceError> {
-    if draft.message_body.is_empty() {
+fn check_body(body: &str) -> Result<(), ServiceError> {
+    if body.is_empty() {
         return Err(ServiceError::missing_parameter("MessageBody"));
     }
-    if let Some(character) = draft.message_body.chars().find(|c| !is_allowed(*c)) {
-        return Err(ServiceError::new("InvalidMessageContents", 400, describe(character, "message body")));
-    }
-    for (name, attribute) in &draft.message_attributes {
-        let value = attribute.string_value.as_deref().unwrap_or_default();
-        if let Some(character) = value.chars().find(|c| !is_allowed(*c)) {
-            let place = format!("message attribute '{name}'");
-            return Err(ServiceError::invalid_parameter(describe(character, &place)));
+    match body.chars().find(|c| !is_allowed(*c)) {
+        Some(character) => {
+            Err(ServiceError::new("InvalidMessageContents", 400, describe(character, "message body")))
         }
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// Body, attribute names, types and values together, against the queue's `MaximumMessageSize`.

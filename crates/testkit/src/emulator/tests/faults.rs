@@ -95,15 +95,15 @@ async fn calls_are_counted_by_caller_and_permissions_by_queue() {
     let uses = emulator.uses();
     let uses: Vec<_> = uses
         .iter()
-        .map(|used| (used.access_key.as_str(), used.permission.as_str(), used.queue.as_str()))
+        .map(|used| (used.access_key.as_str(), used.permission.as_str(), used.resource.as_str()))
         .collect();
     assert_eq!(
         uses,
         [
-            ("other", "CreateQueue", "r"),
-            ("other", "ReceiveMessage", "q"),
-            ("other", "TagQueue", "r"),
-            ("test", "SendMessage", "q"),
+            ("other", "sqs:CreateQueue", "r"),
+            ("other", "sqs:ReceiveMessage", "q"),
+            ("other", "sqs:TagQueue", "r"),
+            ("test", "sqs:SendMessage", "q"),
         ]
     );
 }

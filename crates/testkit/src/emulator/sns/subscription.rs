@@ -1,0 +1,111 @@
+//! One subscription: a queue, how it wants its copies, and which.
+
+use std::collections::BTreeMap;
+
+use super::super::account::ACCOUNT_ID;
+use super::super::error::ServiceError;
+use super::super::message::Attributes;
+use super::filter::FilterPolicy;
+
+/// A queue's subscription to a topic.
+#[derive(Debug)]
+pub(super) struct Subscription {
+    pub(super) arn: String,
+    pub(super) topic_arn: String,
+    /// The queue's ARN.
+    pub(super) endpoint: String,
+    attributes: BTreeMap<String, String>,
+    /// The filter that holds now: the one of the attributes, once it has taken effect.
+    filter: Option<FilterPolicy>,
+}
+
+impl Subscription {
+    pub(super) fn new(arn: String, topic_arn: &str, endpoint: &str) -> Self {
+        let (topic_arn, endpoint) = (topic_arn.to_owned(), endpoint.to_owned());
+        Self { arn, topic_arn, endpoint, attributes: BTreeMap::new(), filter: None }
+    }
+
+    /// Sets one attribute; a filter policy takes effect with [`apply_filter`](Self::apply_filter).
+    pub(super) fn set(&mut self, name: &str, value: &str) -> Result<(), ServiceError> {
+        check(name, value)?;
+        if is_no_filter(name, value) {
+            self.attributes.remove(name);
+        } else {
+            self.attributes.insert(name.to_owned(), value.to_owned());
+        }
+        Ok(())
+    }
+
+    /// Lets the filter policy of the attributes take effect.
+    pub(super) fn apply_filter(&mut self) {
+        let policy = self.attributes.get("FilterPolicy");
+        self.filter = policy.and_then(|policy| FilterPolicy::parse(policy).ok());
+    }
+
+    pub(super) fn accepts(&self, attributes: &Attributes) -> bool {
+        self.filter.as_ref().is_none_or(|filter| filter.accepts(attributes))
+    }
+
+    pub(super) fn is_raw(&self) -> bool {
+        self.attributes.get("RawMessageDelivery").is_some_and(|value| value == "true")
+    }
+
+    /// Whether it has a filter policy, in effect or not.
+    pub(super) fn is_filtered(&self) -> bool {
+        self.attributes.contains_key("FilterPolicy")
+    }
+
+    /// Whether `Subscribe` with these attributes finds this subscription: each has the value that it has here.
+    pub(super) fn has(&self, attributes: &BTreeMap<String, String>) -> bool {
+        let own = self.attributes();
+        attributes.iter().all(|(name, value)| is_no_filter(name, value) || own.get(name) == Some(value))
+    }
+
+    /// What `GetSubscriptionAttributes` shows.
+    pub(super) fn attributes(&self) -> BTreeMap<String, String> {
+        let mut attributes: BTreeMap<_, _> = [
+            ("ConfirmationWasAuthenticated", "true"),
+            ("Endpoint", &self.endpoint),
+            ("Owner", ACCOUNT_ID),
+            ("PendingConfirmation", "false"),
+            ("Protocol", "sqs"),
+            ("RawMessageDelivery", "false"),
+            ("SubscriptionArn", &self.arn),
+            ("TopicArn", &self.topic_arn),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into();
+        if self.is_filtered() {
+            attributes.insert("FilterPolicyScope".to_owned(), "MessageAttributes".to_owned());
+        }
+        attributes.extend(self.attributes.clone());
+        attributes
+    }
+}
+
+/// Whether an attribute says that there is no filter: AWS's own console sends `{}` for that.
+fn is_no_filter(name: &str, value: &str) -> bool {
+    name == "FilterPolicy" && (value.is_empty() || value.trim() == "{}")
+}
+
+/// The attributes of queues' subscriptions (AWS, `SetSubscriptionAttributes`). Filters on the body are not here.
+fn check(name: &str, value: &str) -> Result<(), ServiceError> {
+    let valid = match name {
+        "FilterPolicy" if is_no_filter(name, value) => true,
+        "FilterPolicy" => {
+            let parsed = FilterPolicy::parse(value).map(drop);
+            return parsed.map_err(|why| ServiceError::sns_invalid(format_args!("FilterPolicy: {why}")));
+        }
+        "FilterPolicyScope" => value == "MessageAttributes",
+        "RawMessageDelivery" => ["true", "false"].contains(&value),
+        "RedrivePolicy" | "DeliveryPolicy" | "ReplayPolicy" => {
+            serde_json::from_str::<serde_json::Map<_, _>>(value).is_ok()
+        }
+        _ => return Err(ServiceError::sns_invalid("AttributeName")),
+    };
+    if valid {
+        Ok(())
+    } else {
+        Err(ServiceError::sns_invalid(format_args!("{name} Reason: value is not valid")))
+    }
+}
