@@ -4,6 +4,7 @@ use anyhow::{Context as _, Result};
 use aws_sdk_sqs::types::MessageAttributeValue;
 use e2e::{
     http::{Session, call, messages, text},
+    kind::Kind,
     proxy::Proxy,
     world::{self, World},
 };
@@ -13,8 +14,9 @@ use testkit::emulator::Emulator;
 /// What does not parse or belongs to nobody is settled and counted; the poller goes on, and clients see none of it.
 #[tokio::test]
 async fn nothing_on_the_queue_stops_the_poller() -> Result<()> {
-    let world = World::start().await?;
+    let world = World::of(Kind::Sqs).await?;
     let session = Session::open(&world.proxy.url(), "2025-11-25").await?;
+    let responses = world.far_end.emulator()?.queue_url("responses");
     let bad = [
         ("", ""),
         ("", "nonsense"),
@@ -33,7 +35,7 @@ async fn nothing_on_the_queue_stops_the_poller() -> Result<()> {
     ];
     for (route, body) in bad {
         // SQS takes no empty body.
-        put(&world.emulator, &world.responses, route, if body.is_empty() { " " } else { body }).await?;
+        put(world.far_end.emulator()?, &responses, route, if body.is_empty() { " " } else { body }).await?;
     }
     let answer = session.answer(json!(1), "echo", json!({"text": "still here"})).await?;
     assert_eq!(text(&answer), Some("still here"));

@@ -1,13 +1,17 @@
-//! The official conformance suite against the proxy, in front of an asyncmcp server over SQS.
+//! The official conformance suite against the proxy, in front of an asyncmcp server.
 
 use anyhow::Result;
-use e2e::{fixtures, world::World};
+use e2e::{fixtures, kind::Kind, stories, world::World};
+
+stories! {
+    the_requirements_of_2025_11_25_are_met: all;
+    the_released_suite_agrees: sqs;
+}
 
 /// What may fail is listed, each with its reason, in `tests/fixtures/conformance-baseline.yml`: an entry that passes fails this
 /// test as well.
-#[tokio::test]
-async fn the_requirements_of_2025_11_25_are_met() -> Result<()> {
-    let world = World::start().await?;
+async fn the_requirements_of_2025_11_25_are_met(kind: Kind) -> Result<()> {
+    let world = World::of(kind).await?;
     let baseline = fixtures::root().join("tests/fixtures/conformance-baseline.yml");
     let (url, baseline) = (world.proxy.url(), baseline.to_string_lossy().into_owned());
     let arguments =
@@ -18,9 +22,8 @@ async fn the_requirements_of_2025_11_25_are_met() -> Result<()> {
 }
 
 /// The released suite, as a second opinion.
-#[tokio::test]
-async fn the_released_suite_agrees() -> Result<()> {
-    let world = World::start().await?;
+async fn the_released_suite_agrees(kind: Kind) -> Result<()> {
+    let world = World::of(kind).await?;
     let baseline = fixtures::root().join("tests/fixtures/conformance-baseline-0.1.yml");
     let (url, baseline) = (world.proxy.url(), baseline.to_string_lossy().into_owned());
     let arguments = ["server", "--url", &url, "--suite", "all", "--expected-failures", &baseline];

@@ -1,11 +1,18 @@
 //! The stories. Each starts what it needs and stops it again.
 
+mod bad_callbacks;
 mod bad_messages;
+mod by_hand;
 mod clients;
 mod conformance;
 mod far_end_restart;
+mod fifo;
 mod many_clients;
+mod operator;
 mod outage;
 mod proxy_restart;
 mod shutdown;
+mod sizes;
+mod stateless;
+mod stdio;
 mod wire;

@@ -1,13 +1,16 @@
 //! Many clients at once: every message at its owner, none elsewhere.
 
 use anyhow::Result;
-use e2e::{fixtures, process::PATIENCE, proxy::Proxy, world::World};
+use e2e::{fixtures, kind::Kind, process::PATIENCE, proxy::Proxy, stories, world::World};
+
+stories! {
+    fifty_clients_share_one_way_back: all;
+}
 
 /// All clients use the same ids and progress tokens, and progress, logs, sampling and elicitation run in every call. The client
 /// checks each message that it gets.
-#[tokio::test]
-async fn fifty_clients_share_one_reply_queue() -> Result<()> {
-    let world = World::with("[session]\nmax_sessions = 50\n").await?;
+async fn fifty_clients_share_one_way_back(kind: Kind) -> Result<()> {
+    let world = World::with(kind, "[session]\nmax_sessions = 50\n").await?;
     let seen =
         fixtures::python_client("many", &world.proxy.url(), &["--clients", "50", "--calls", "20"]).await?;
     assert_eq!(seen["sessions"], 50);
@@ -21,8 +24,8 @@ async fn fifty_clients_share_one_reply_queue() -> Result<()> {
 /// too late, and are counted then.
 #[tokio::test]
 async fn two_proxies_on_one_reply_queue_lose_no_answer() -> Result<()> {
-    let world = World::start().await?;
-    let other = Proxy::start(world.settings("")).await?;
+    let world = World::of(Kind::Sqs).await?;
+    let other = Proxy::start(world.far_end.settings("")).await?;
     let (one, two) = (world.proxy.url(), other.url());
     let arguments = ["--clients", "3", "--calls", "4", "--parallel", "2", "--lenient"];
     let (one, two) = tokio::join!(
@@ -37,8 +40,9 @@ async fn two_proxies_on_one_reply_queue_lose_no_answer() -> Result<()> {
             sent - seen["logs"].as_u64().unwrap_or_default() - seen["progress"].as_u64().unwrap_or_default();
     }
     // Once the queue is empty, what came too late has been counted.
+    let emulator = world.far_end.emulator()?;
     tokio::time::timeout(PATIENCE, async {
-        while world.emulator.depth("responses").is_some_and(|depth| depth.visible + depth.in_flight > 0) {
+        while emulator.depth("responses").is_some_and(|depth| depth.visible + depth.in_flight > 0) {
             tokio::task::yield_now().await;
         }
     })

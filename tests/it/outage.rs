@@ -1,21 +1,30 @@
-//! The way to SQS is cut in the middle of traffic.
+//! The way to the server is cut in the middle of traffic.
+
+use std::time::Duration;
 
 use anyhow::Result;
-use e2e::{fixtures, http::Session, process::PATIENCE, proxy::Proxy, world};
+use e2e::{
+    http::{Session, text},
+    kind::Kind,
+    process::PATIENCE,
+    proxy::{Proxy, Settings},
+    stories,
+    world::{FarEnd, address},
+};
 use futures_util::future::join_all;
 use serde_json::json;
-use testkit::{emulator::Emulator, relay::Relay};
+use testkit::relay::Relay;
+
+stories! {
+    traffic_goes_on_after_an_outage: all;
+}
 
 /// Every admitted request ends, with its answer or with an error, and later ones work without a restart.
-#[tokio::test]
-async fn traffic_goes_on_after_an_outage() -> Result<()> {
-    let emulator = Emulator::start().await?;
-    let relay = Relay::start(emulator.local_addr()).await?;
-    let (requests, responses) = world::queues(&emulator)?;
-    let _server = fixtures::server(&emulator.endpoint_url(), &requests).await?;
-    let mut settings = world::settings(&emulator, &requests, &responses, "[session]\nrequest_timeout = 20\n");
-    settings.endpoint = relay.endpoint_url();
-    let proxy = Proxy::start(settings).await?;
+async fn traffic_goes_on_after_an_outage(kind: Kind) -> Result<()> {
+    let far_end = FarEnd::start(kind).await?;
+    let relay = Relay::start(address(far_end.backend.url())?).await?;
+    let backend = far_end.backend.clone().through(&relay.endpoint_url());
+    let proxy = Proxy::start(Settings::new(backend, "[session]\nrequest_timeout = 20\n")).await?;
     let session = Session::open(&proxy.url(), "2025-06-18").await?;
 
     let calls = (0..20).map(|number| {
@@ -24,12 +33,16 @@ async fn traffic_goes_on_after_an_outage() -> Result<()> {
     });
     let cut = async {
         // Once traffic flows, and not before.
-        while emulator.calls().by("far") < 20 {
-            tokio::task::yield_now().await;
-        }
+        while proxy.metric("mcp_proxy_backend_sends", "").await? < 10.0 {}
         relay.cut();
-        // Until the proxy has tried again several times, in vain.
-        while proxy.metric("mcp_proxy_backend_receive_errors_total", "").await? < 5.0 {}
+        if kind.is_queued() {
+            // Until the proxy has tried again several times, in vain.
+            while proxy.metric("mcp_proxy_backend_receive_errors_total", "").await? < 5.0 {}
+        } else {
+            // Until a request cannot be sent.
+            let refused = session.answer(json!("cut"), "echo", json!({"text": "cut"})).await?;
+            assert!(refused["error"]["data"]["reason"].is_string(), "{refused}");
+        }
         anyhow::Ok(relay.restore().await?)
     };
     let (answers, cut) = tokio::join!(join_all(calls), tokio::time::timeout(PATIENCE, cut));
@@ -39,7 +52,8 @@ async fn traffic_goes_on_after_an_outage() -> Result<()> {
         let ended = answer.get("result").is_some() || answer["error"]["data"]["reason"].is_string();
         assert!(ended, "a request ended oddly: {answer}");
     }
-    let after = session.answer(json!("after"), "echo", json!({"text": "again"})).await?;
-    assert_eq!(e2e::http::text(&after), Some("again"));
+    let after = session.answer(json!("after"), "echo", json!({"text": "again"}));
+    let after = tokio::time::timeout(Duration::from_mins(1), after).await??;
+    assert_eq!(text(&after), Some("again"));
     Ok(())
 }

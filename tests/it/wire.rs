@@ -4,6 +4,7 @@ use anyhow::{Context as _, Result};
 use aws_sdk_sqs::types::Message;
 use e2e::{
     http::{Session, call},
+    kind::Kind,
     proxy::Proxy,
     world,
 };
@@ -63,17 +64,17 @@ async fn only_what_the_far_end_needs_travels() -> Result<()> {
 /// Requests without a session never reach the queue.
 #[tokio::test]
 async fn what_is_refused_never_reaches_the_queue() -> Result<()> {
-    let world = world::World::start().await?;
+    let world = world::World::of(Kind::Sqs).await?;
     let session = Session::open(&world.proxy.url(), "2025-11-25").await?;
     // Once this is answered, the handshake's own messages are out.
     session.answer(json!(0), "echo", json!({"text": "x"})).await?;
-    let before = world.emulator.calls();
+    let before = world.far_end.emulator()?.calls();
     let stranger = call(json!(1), "echo", json!({"text": "x"}));
     let response = session.post().header("mcp-session-id", "another").json(&stranger).send().await?;
     assert!(response.status().is_client_error());
     let response = reqwest::Client::new().post(world.proxy.url()).json(&stranger).send().await?;
     assert!(response.status().is_client_error());
-    let since = world.emulator.calls().since(&before);
+    let since = world.far_end.emulator()?.calls().since(&before);
     assert_eq!(since.of("proxy", "SendMessage") + since.of("proxy", "SendMessageBatch"), 0);
     Ok(())
 }

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use tokio::process::Command;
 
-use crate::process::Process;
+use crate::{kind::Kind, process::Process};
 
 /// The project's folder.
 pub fn root() -> PathBuf {
@@ -38,17 +38,66 @@ pub async fn moto() -> Result<(Process, String)> {
     Ok((process, endpoint))
 }
 
-/// A real asyncmcp server behind an SQS queue, ready to serve.
-pub async fn server(endpoint: &str, read_queue: &str) -> Result<Process> {
+/// What a server is started for.
+#[derive(Debug, Clone)]
+pub enum Served {
+    /// A queue, with answers to queues.
+    Sqs {
+        /// The emulator.
+        endpoint: String,
+        /// Its URL.
+        queue: String,
+    },
+    /// A queue, with answers to topics.
+    SnsSqs {
+        /// The emulator.
+        endpoint: String,
+        /// Its URL.
+        queue: String,
+    },
+    /// A port of this machine.
+    Http {
+        /// How it is spoken to there.
+        kind: Kind,
+        /// 0 for a free one.
+        port: u16,
+    },
+}
+
+/// A real server, asyncmcp's but for plain Streamable HTTP, ready to serve. Returns its URL as well, empty where it has none.
+pub async fn server(served: &Served) -> Result<(Process, String)> {
     let mut command = python();
-    command
-        .arg(source("server.py"))
-        .args(["--endpoint-url", endpoint, "--read-queue-url", read_queue])
-        .env("AWS_ACCESS_KEY_ID", "far")
-        .env("AWS_SECRET_ACCESS_KEY", "far");
-    let mut process = Process::start("the asyncmcp server", &mut command)?;
+    command.arg(source("server.py")).env("AWS_ACCESS_KEY_ID", "far").env("AWS_SECRET_ACCESS_KEY", "far");
+    match served {
+        Served::Sqs { endpoint, queue } => {
+            command.args(["--endpoint-url", endpoint, "--read-queue-url", queue])
+        }
+        Served::SnsSqs { endpoint, queue } => {
+            command.args(["--endpoint-url", endpoint, "--sqs-queue-url", queue])
+        }
+        Served::Http { kind, port } => {
+            let over = match kind {
+                Kind::StreamableHttp => "--http",
+                Kind::StreamableHttpWebhook => "--streamable-http-webhook",
+                _ => "--webhook",
+            };
+            command.args([over, &port.to_string()])
+        }
+    };
+    let mut process = Process::start("the server", &mut command)?;
     process.wait_for("ready", |line| (line == "ready").then_some(())).await?;
-    Ok(process)
+    let url = process.text().lines().find(|line| line.starts_with("http://")).unwrap_or_default().to_owned();
+    Ok((process, url))
+}
+
+/// Runs a scenario of the official Python SDK 1.x over stdio, with this command as the server.
+pub async fn python_stdio_client(scenario: &str, more: &[&str], server: &Command) -> Result<Value> {
+    let mut command = python();
+    command.arg(source("client_python.py")).arg(scenario).args(more).arg("--stdio");
+    let server = server.as_std();
+    command.arg(server.get_program()).args(server.get_args());
+    command.envs(server.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    report("the Python SDK", &mut command).await
 }
 
 /// Runs a scenario of the official Python SDK 1.x. Returns what it saw.
@@ -56,6 +105,13 @@ pub async fn python_client(scenario: &str, url: &str, more: &[&str]) -> Result<V
     let mut command = python();
     command.arg(source("client_python.py")).args([scenario, url]).args(more);
     report("the Python SDK", &mut command).await
+}
+
+/// Runs asyncmcp's own client straight at the server, without a proxy.
+pub async fn asyncmcp_client(arguments: &[&str]) -> Result<Value> {
+    let mut command = python();
+    command.arg(source("client_asyncmcp.py")).args(arguments);
+    report("asyncmcp's client", &mut command).await
 }
 
 /// Runs the official Python SDK 2.x, which tries the modern era first.

@@ -77,6 +77,11 @@ pub fn text(answer: &Value) -> Option<&str> {
     answer["result"]["content"][0]["text"].as_str()
 }
 
+/// A POST that names no session.
+pub fn stateless_post(url: &str) -> RequestBuilder {
+    post(&reqwest::Client::new(), url)
+}
+
 fn post(http: &reqwest::Client, url: &str) -> RequestBuilder {
     http.post(url).header("accept", "application/json, text/event-stream")
 }

@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncRead, BufReader},
-    process::{Child, Command},
+    process::{Child, ChildStdin, ChildStdout, Command},
     sync::watch,
     task::JoinSet,
 };
@@ -36,18 +36,33 @@ struct Output {
 impl Process {
     /// Starts a program.
     pub fn start(name: &str, command: &mut Command) -> Result<Self> {
-        let mut child = command
-            .stdin(Stdio::null())
+        Ok(Self::of(name, Self::spawn(name, command.stdin(Stdio::null()))?))
+    }
+
+    /// Starts a program whose input and standard output are the caller's; only what it says on standard error is kept here.
+    pub fn start_piped(name: &str, command: &mut Command) -> Result<(Self, ChildStdin, ChildStdout)> {
+        let mut child = Self::spawn(name, command.stdin(Stdio::piped()))?;
+        let (input, output) = (child.stdin.take(), child.stdout.take());
+        let (input, output) = input.zip(output).context("a child without pipes")?;
+        Ok((Self::of(name, child), input, output))
+    }
+
+    fn spawn(name: &str, command: &mut Command) -> Result<Child> {
+        command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
-            .with_context(|| format!("{name} cannot be started: run `cargo xtask setup` first"))?;
+            .with_context(|| format!("{name} cannot be started: run `cargo xtask setup` first"))
+    }
+
+    /// Reads what the child says on the outputs that nobody took.
+    fn of(name: &str, mut child: Child) -> Self {
         let output = Output { lines: Arc::default(), count: watch::Sender::new(0) };
         let mut readers = JoinSet::new();
         readers.spawn(output.clone().collect(child.stdout.take()));
         readers.spawn(output.clone().collect(child.stderr.take()));
-        Ok(Self { name: name.to_owned(), child, output, readers })
+        Self { name: name.to_owned(), child, output, readers }
     }
 
     /// Waits for the first line, old or new, in which `find` finds something.

@@ -7,7 +7,10 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::process::Command;
 
-use crate::process::Process;
+use crate::{backend::Backend, process::Process};
+
+/// The access key that the proxy signs with.
+pub const ACCESS_KEY: &str = "proxy";
 
 /// A running `proxy-bin serve`, with a configuration file of its own.
 #[derive(Debug)]
@@ -15,53 +18,61 @@ pub struct Proxy {
     process: Process,
     address: String,
     settings: Settings,
-    _folder: TempDir,
+    _file: ConfigFile,
 }
 
 /// What a proxy is configured with.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The emulator.
-    pub endpoint: String,
-    /// Where requests go.
-    pub read_queue: String,
-    /// Where answers come from; `None` has the proxy create its own queue.
-    pub response_queue: Option<String>,
+    /// The way to the server.
+    pub backend: Backend,
     /// Where to listen; port 0 for a free one.
     pub port: u16,
-    /// More lines of TOML, tables included.
+    /// More lines of TOML: first more of the backend's table, then other tables.
     pub more: String,
 }
 
 impl Settings {
-    fn to_toml(&self) -> String {
-        let Self { endpoint, read_queue, response_queue, port, more } = self;
-        let mut text = format!(
-            "[server]\nport = {port}\n[backend.sqs]\nendpoint_url = \"{endpoint}\"\nregion = \"us-east-1\"\nread_queue_url = \"{read_queue}\"\n"
-        );
-        if let Some(queue) = response_queue {
-            text.push_str(&["response_queue_url = \"", queue, "\"\n"].concat());
-        }
-        text + more
+    /// With a free port.
+    pub fn new(backend: Backend, more: &str) -> Self {
+        Self { backend, port: 0, more: more.to_owned() }
+    }
+
+    /// Writes them to a file in a folder of its own.
+    pub fn write(&self) -> Result<ConfigFile> {
+        let Self { backend, port, more } = self;
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("proxy.toml");
+        std::fs::write(&path, format!("[server]\nport = {port}\n{}{more}", backend.to_toml()))?;
+        Ok(ConfigFile { path, _folder: folder })
+    }
+}
+
+/// A configuration file. It goes when it is dropped.
+#[derive(Debug)]
+pub struct ConfigFile {
+    path: PathBuf,
+    _folder: TempDir,
+}
+
+impl ConfigFile {
+    /// `proxy-bin COMMAND --config FILE`, with credentials for an emulator.
+    pub fn command(&self, command: &str) -> Result<Command> {
+        let mut program = Command::new(binary()?);
+        program.arg(command).arg("--config").arg(&self.path);
+        program.env("AWS_ACCESS_KEY_ID", ACCESS_KEY).env("AWS_SECRET_ACCESS_KEY", "secret");
+        program.env("RUST_LOG", "info,proxy_core=debug");
+        Ok(program)
     }
 }
 
 impl Proxy {
     /// Starts it and waits until it says where it listens.
     pub async fn start(settings: Settings) -> Result<Self> {
-        let folder = tempfile::tempdir()?;
-        let file = folder.path().join("proxy.toml");
-        std::fs::write(&file, settings.to_toml())?;
-        let mut command = Command::new(binary()?);
-        command
-            .args(["serve", "--config"])
-            .arg(&file)
-            .env("AWS_ACCESS_KEY_ID", "proxy")
-            .env("AWS_SECRET_ACCESS_KEY", "proxy")
-            .env("RUST_LOG", "info,proxy_core=debug");
-        let mut process = Process::start("the proxy", &mut command)?;
+        let file = settings.write()?;
+        let mut process = Process::start("the proxy", &mut file.command("serve")?)?;
         let address = process.wait_for("where it listens", listening_address).await?;
-        Ok(Self { process, address, settings, _folder: folder })
+        Ok(Self { process, address, settings, _file: file })
     }
 
     /// The endpoint for MCP clients.
@@ -122,7 +133,7 @@ fn listening_address(line: &str) -> Option<String> {
 }
 
 /// The binary that was built beside this test.
-fn binary() -> Result<PathBuf> {
+pub(crate) fn binary() -> Result<PathBuf> {
     let test = std::env::current_exe()?;
     let folder =
         test.parent().and_then(|folder| folder.parent()).context("the test runs outside of target/")?;
