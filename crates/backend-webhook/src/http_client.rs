@@ -18,6 +18,8 @@ use reqwest::{
 use tokio::time::{Instant, sleep_until};
 
 pub(crate) use self::failure::{Phase, failure};
+#[cfg(feature = "streamable-http-webhook")]
+pub(crate) use self::tls::config as tls_config;
 
 /// How long an unused connection is kept. Shorter than what Python servers keep (uvicorn: 5 s): a request that meets a closing connection
 /// may or may not have arrived, so it could not be sent again.

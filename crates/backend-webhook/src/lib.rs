@@ -3,3 +3,8 @@
 mod callback;
 mod config;
 mod http_client;
+#[cfg(feature = "streamable-http-webhook")]
+mod streamable_http;
+
+#[cfg(feature = "streamable-http-webhook")]
+pub use self::streamable_http::{StreamableHttpBackend, StreamableHttpConfig, StreamableHttpParts};

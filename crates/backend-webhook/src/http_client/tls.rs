@@ -10,7 +10,7 @@ use rustls_platform_verifier::BuilderVerifierExt as _;
 ///
 /// # Errors
 /// `Config` when the system has no certificates.
-pub(super) fn config() -> Result<ClientConfig, BackendError> {
+pub(crate) fn config() -> Result<ClientConfig, BackendError> {
     build().map_err(|error| {
         let message = "TLS cannot be set up: install the system's certificates (ca-certificates), or name a file in SSL_CERT_FILE";
         BackendError::new(ErrorKind::Config, "start", message).with_source(error)
