@@ -65,12 +65,12 @@ impl ProxyContext {
     pub const VERSION: u32 = 1;
 
     /// What goes beside this message: `initialize` always carries it, and afterwards only what goes to a peer that answered with
-    /// one of its own.
-    pub fn beside(outbound: &Outbound, reply: ReplyAddress) -> Option<Self> {
+    /// one of its own. `reply` says where answers go.
+    pub fn beside(outbound: &Outbound, reply: impl FnOnce() -> ReplyAddress) -> Option<Self> {
         let announced = outbound.remote.peer.as_deref().is_some_and(|peer| !peer.eras.is_empty());
         (announced || outbound.message.method() == Some("initialize")).then(|| Self {
             v: Self::VERSION,
-            reply: Some(reply),
+            reply: Some(reply()),
             deadline: Some(unix_millis(outbound.context.deadline)),
             ..Self::default()
         })
