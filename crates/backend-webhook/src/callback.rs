@@ -30,6 +30,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use self::{key::CallbackKey, metrics::CallbackMetrics};
 use crate::config::CallbackSettings;
 
+/// The path where `webhook_url` is left out.
+const DEFAULT_PATH: &str = "callback";
+
 /// What an endpoint is built with, beside its settings.
 pub(crate) struct CallbackParts<'parts> {
     /// Where messages are handed over.
@@ -98,7 +101,11 @@ impl Callback {
             callback_metrics: CallbackMetrics::new(parts.backend, parts.registry),
             in_hand: TaskTracker::new(),
         };
-        let base = settings.webhook_url.trim_end_matches('/');
+        let own_url = address.map(|address| format!("http://{address}/{DEFAULT_PATH}")).unwrap_or_default();
+        let base = match settings.webhook_url {
+            "" => own_url.as_str(),
+            given => given.trim_end_matches('/'),
+        };
         Ok(Self {
             shared: Arc::new(shared),
             base: base.into(),

@@ -5,6 +5,13 @@ mod config;
 mod http_client;
 #[cfg(feature = "streamable-http-webhook")]
 mod streamable_http;
+#[cfg(feature = "webhook")]
+pub mod webhook;
 
 #[cfg(feature = "streamable-http-webhook")]
 pub use self::streamable_http::{StreamableHttpBackend, StreamableHttpConfig, StreamableHttpParts};
+#[cfg(feature = "webhook")]
+pub use self::webhook::{
+    backend::{WebhookBackend, WebhookParts},
+    config::WebhookConfig,
+};

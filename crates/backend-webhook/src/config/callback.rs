@@ -13,7 +13,7 @@ pub(crate) struct CallbackSettings<'config> {
     pub(crate) listen: SocketAddr,
     /// `share`: the program's own port, in the place of `listen`.
     pub(crate) share: bool,
-    /// `webhook_url`.
+    /// `webhook_url`; empty where it is left out: the address that is listened on.
     pub(crate) webhook_url: &'config str,
     /// `max_message`, in bytes.
     pub(crate) max_message: usize,
@@ -27,7 +27,9 @@ impl CallbackSettings<'_> {
     pub(crate) fn problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         let url = self.webhook_url;
+        let has_own_address = !self.share && !self.listen.ip().is_unspecified();
         match url_problem("webhook_url", url, "https://proxy.example.com/callback") {
+            Some(_) if url.is_empty() && has_own_address => {}
             Some(problem) => problems.push(problem),
             None => problems.extend(self.path_problem()),
         }

@@ -19,7 +19,6 @@ fn a_callback_url_is_absolute_and_plain() {
         assert_eq!(settings(url, false).problems(), [], "{url}");
     }
     for url in [
-        "",
         "/callback",
         "proxy.example.com/callback",
         "ftp://proxy.example.com/",
@@ -34,6 +33,14 @@ fn a_callback_url_is_absolute_and_plain() {
         assert_eq!(problems.len(), 1, "{url}: {problems:?}");
         assert!(!problems[0].to_string().contains("hush"), "{problems:?}");
     }
+}
+
+#[test]
+fn the_callback_url_may_be_that_of_the_listener() {
+    assert_eq!(settings("", false).problems(), []);
+    assert_eq!(settings("", true).problems().len(), 1);
+    let everywhere = CallbackSettings { listen: SocketAddr::from(([0; 4], 8090)), ..settings("", false) };
+    assert_eq!(everywhere.problems().len(), 1);
 }
 
 #[test]
