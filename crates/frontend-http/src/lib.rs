@@ -18,6 +18,9 @@ mod serve;
 mod sse;
 mod token;
 
+/// Routes that [`App::beside`] serves on the same port.
+pub use axum::Router as Routes;
+
 pub use self::{
     app::{App, InvalidConfig},
     config::{AuthToken, SecurityConfig, ServerConfig},
