@@ -84,6 +84,7 @@ impl Account {
             "DeleteQueue" => state.delete_queue(now, request),
             "GetQueueUrl" => state.get_queue_url(request),
             "ListQueues" => Ok(state.list_queues(request)),
+            "ListDeadLetterSourceQueues" => state.list_dead_letter_source_queues(request),
             "GetQueueAttributes" => state.get_queue_attributes(now, request),
             "SetQueueAttributes" => state.set_queue_attributes(request),
             "PurgeQueue" => state.queue(request)?.purge(now).map(|()| json!({})),

@@ -35,7 +35,8 @@ pub(super) struct Queue {
     hidden: BTreeSet<(Instant, u64)>,
     hidden_until: HashMap<u64, Instant>,
     sent: u64,
-    deduplication: HashMap<String, (Instant, Receipt)>,
+    /// By message group, empty where ids are the queue's, and id.
+    deduplication: HashMap<(String, String), (Instant, Receipt)>,
 }
 
 /// What a send is answered with.
@@ -89,17 +90,19 @@ impl Queue {
         message_id: String,
         mut draft: Draft,
     ) -> Result<Receipt, ServiceError> {
-        let deduplication_id = self.deduplication_id(&draft)?;
-        draft.message_deduplication_id.clone_from(&deduplication_id);
+        draft.message_deduplication_id = self.deduplication_id(&draft)?;
+        let scope = draft.message_group_id.as_deref().filter(|_| self.settings.deduplicates_by_group());
+        let key = draft.message_deduplication_id.as_ref();
+        let key = key.map(|id| (scope.unwrap_or_default().to_owned(), id.clone()));
         self.deduplication.retain(|_, (until, _)| *until > now);
-        if let Some((_, earlier)) = deduplication_id.as_ref().and_then(|id| self.deduplication.get(id)) {
+        if let Some((_, earlier)) = key.as_ref().and_then(|key| self.deduplication.get(key)) {
             return Ok(earlier.clone());
         }
         let number = self.sent + 1;
         let receipt =
             Receipt { message_id, sequence_number: self.is_fifo().then(|| format!("{number:020}")) };
-        if let Some(id) = deduplication_id {
-            self.deduplication.insert(id, (now + DEDUPLICATION, receipt.clone()));
+        if let Some(key) = key {
+            self.deduplication.insert(key, (now + DEDUPLICATION, receipt.clone()));
         }
         let delay = draft.delay_seconds.map_or(self.settings.delay(), seconds);
         self.put(

@@ -17,18 +17,20 @@ const NUMBERS: [(&str, i64, i64, i64); 6] = [
     ("ReceiveMessageWaitTimeSeconds", 0, 20, 0),
     ("VisibilityTimeout", 0, 43_200, 30),
 ];
-/// The attributes that are text and taken as they come.
-const TEXTS: [&str; 9] = [
-    "ContentBasedDeduplication",
-    "DeduplicationScope",
-    "FifoQueue",
-    "FifoThroughputLimit",
-    "KmsMasterKeyId",
-    "Policy",
-    "RedriveAllowPolicy",
-    "RedrivePolicy",
-    "SqsManagedSseEnabled",
+/// The attributes that are one of a few words, and those words.
+const WORDS: [(&str, [&str; 2]); 5] = [
+    ("ContentBasedDeduplication", ["false", "true"]),
+    ("DeduplicationScope", ["queue", "messageGroup"]),
+    ("FifoQueue", ["false", "true"]),
+    ("FifoThroughputLimit", ["perQueue", "perMessageGroupId"]),
+    ("SqsManagedSseEnabled", ["false", "true"]),
 ];
+/// The attributes that FIFO queues alone have; each is by default the first of its words.
+const FIFO: [&str; 3] = ["ContentBasedDeduplication", "DeduplicationScope", "FifoThroughputLimit"];
+/// The attributes that are JSON objects.
+const DOCUMENTS: [&str; 2] = ["Policy", "RedriveAllowPolicy"];
+/// The most that `maxReceiveCount` may be (AWS, "Amazon SQS dead-letter queues").
+const MOST_RECEIVES: u64 = 1000;
 /// The attributes that are computed: a request may ask for them, not set them.
 const COMPUTED: [&str; 6] = [
     "ApproximateNumberOfMessages",
@@ -49,17 +51,34 @@ pub(super) struct Settings {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct RedrivePolicy {
-    pub(super) dead_letter_target_arn: String,
+    dead_letter_target_arn: String,
     /// AWS takes it as a number and as text.
     #[serde(deserialize_with = "number_or_text")]
     pub(super) max_receive_count: u64,
 }
 
+impl RedrivePolicy {
+    /// Reads the attribute's value, none if it is not valid.
+    pub(super) fn parse(value: &str) -> Option<Self> {
+        let policy: Self = serde_json::from_str(value).ok()?;
+        (1..=MOST_RECEIVES).contains(&policy.max_receive_count).then_some(policy)
+    }
+
+    /// The name of the dead-letter queue.
+    pub(super) fn target(&self) -> &str {
+        self.dead_letter_target_arn.rsplit(':').next().unwrap_or_default()
+    }
+}
+
 impl Settings {
     /// Settings as `CreateQueue` and `SetQueueAttributes` bring them; an empty value removes one.
     pub(super) fn change(&mut self, changes: &BTreeMap<String, String>) -> Result<(), ServiceError> {
+        let is_fifo = self.is_fifo() || changes.get("FifoQueue").is_some_and(|value| value == "true");
         for (name, value) in changes {
             check(name, value)?;
+            if FIFO.contains(&name.as_str()) && !is_fifo {
+                return Err(unknown(name));
+            }
         }
         self.given.extend(changes.clone());
         self.given.retain(|_, value| !value.is_empty());
@@ -79,7 +98,11 @@ impl Settings {
             .filter(|(name, ..)| *name != "KmsDataKeyReusePeriodSeconds")
             .map(|(name, _, _, default)| ((*name).to_owned(), default.to_string()))
             .collect();
-        all.insert("SqsManagedSseEnabled".into(), "true".into());
+        // One kind of encryption excludes the other (AWS, "Encryption at rest in Amazon SQS").
+        let is_managed = !self.given.contains_key("KmsMasterKeyId");
+        all.insert("SqsManagedSseEnabled".into(), is_managed.to_string());
+        let of_fifo = WORDS.iter().filter(|(name, _)| self.is_fifo() && FIFO.contains(name));
+        all.extend(of_fifo.map(|(name, [default, _])| ((*name).to_owned(), (*default).to_owned())));
         all.extend(self.given.clone());
         all
     }
@@ -112,8 +135,13 @@ impl Settings {
         self.given.get("ContentBasedDeduplication").is_some_and(|value| value == "true")
     }
 
+    /// Whether a deduplication id counts within its message group alone.
+    pub(super) fn deduplicates_by_group(&self) -> bool {
+        self.given.get("DeduplicationScope").is_some_and(|value| value == "messageGroup")
+    }
+
     pub(super) fn redrive(&self) -> Option<RedrivePolicy> {
-        serde_json::from_str(self.given.get("RedrivePolicy")?).ok()
+        RedrivePolicy::parse(self.given.get("RedrivePolicy")?)
     }
 
     /// The access policy, none if none was set.
@@ -134,21 +162,29 @@ impl Settings {
 
 /// Refuses a name that `GetQueueAttributes` does not know.
 pub(super) fn check_requested(name: &str) -> Result<(), ServiceError> {
-    let known = name == "All"
+    let known = ["All", "KmsMasterKeyId", "RedrivePolicy"].contains(&name)
         || NUMBERS.iter().any(|number| number.0 == name)
-        || TEXTS.contains(&name)
+        || WORDS.iter().any(|words| words.0 == name)
+        || DOCUMENTS.contains(&name)
         || COMPUTED.contains(&name);
     if known { Ok(()) } else { Err(unknown(name)) }
 }
 
+/// Checks a value by itself; an empty text or document is how an attribute is removed.
 fn check(name: &str, value: &str) -> Result<(), ServiceError> {
-    let valid = match NUMBERS.iter().find(|number| number.0 == name) {
-        Some((_, least, most, _)) => value.parse().is_ok_and(|value: i64| (*least..=*most).contains(&value)),
-        None if name == "RedrivePolicy" => {
-            value.is_empty() || serde_json::from_str::<RedrivePolicy>(value).is_ok()
+    let number = NUMBERS.iter().find(|number| number.0 == name);
+    let words = WORDS.iter().find(|words| words.0 == name);
+    let valid = match (name, number, words) {
+        (_, Some((_, least, most, _)), _) => {
+            value.parse().is_ok_and(|value: i64| (*least..=*most).contains(&value))
         }
-        None if TEXTS.contains(&name) => true,
-        None => return Err(unknown(name)),
+        (_, _, Some((_, words))) => words.contains(&value),
+        ("KmsMasterKeyId", ..) => true,
+        ("RedrivePolicy", ..) => value.is_empty() || RedrivePolicy::parse(value).is_some(),
+        _ if DOCUMENTS.contains(&name) => {
+            value.is_empty() || serde_json::from_str::<serde_json::Map<_, _>>(value).is_ok()
+        }
+        _ => return Err(unknown(name)),
     };
     let message = format!("Invalid value for the parameter {name}.");
     if valid { Ok(()) } else { Err(ServiceError::new("InvalidAttributeValue", 400, message)) }

@@ -2,6 +2,7 @@
 
 mod errors;
 mod faults;
+mod fifo;
 mod messages;
 mod polls;
 mod queues;

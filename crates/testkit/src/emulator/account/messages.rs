@@ -64,8 +64,7 @@ impl State {
         let until = queue.next_visible().map_or(deadline, |next| next.min(deadline));
         let (source, policy) = (arn(&queue.name), queue.settings.redrive());
         if let Some(policy) = policy {
-            let target = policy.dead_letter_target_arn.rsplit(':').next().unwrap_or_default();
-            if let Some(target) = self.queues.get_mut(target) {
+            if let Some(target) = self.queues.get_mut(policy.target()) {
                 for mut stored in dead {
                     stored.dead_letter_source = Some(source.clone());
                     stored.receive_count = 0;
@@ -136,6 +135,7 @@ impl State {
     fn send(&mut self, now: Instant, queue: &str, draft: &Draft) -> Result<Value, ServiceError> {
         let queue = self.queues.get_mut(queue).ok_or_else(ServiceError::no_such_queue)?;
         message::check(draft, queue.settings.maximum_message_size())?;
+        message::check_kind(draft, queue.is_fifo())?;
         let receipt = queue.send(now, self.ids.next(), draft.clone())?;
         let mut answer = json!({
             "MessageId": receipt.message_id,

@@ -1,5 +1,7 @@
 //! The actions on queues: create, delete, find, attributes, tags.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
@@ -25,6 +27,7 @@ impl State {
         names::check_not_deleted_recently(&mut self.deleted, now, name)?;
         let mut settings = Settings::default();
         settings.change(&request.attributes)?;
+        self.check_dead_letter_queue(&settings, &request.attributes)?;
         self.queues.insert(name.to_owned(), Queue::new(name.to_owned(), settings, request.tags.clone()));
         Ok(json!({ "QueueUrl": self.url(name) }))
     }
@@ -43,19 +46,36 @@ impl State {
         if known { Ok(json!({ "QueueUrl": self.url(name) })) } else { Err(ServiceError::no_such_queue()) }
     }
 
-    /// Lists queues by prefix; a page ends with the name that the next one begins after.
+    /// Lists queues by prefix.
     pub(super) fn list_queues(&self, request: &Request) -> Value {
         let prefix = request.queue_name_prefix.as_deref().unwrap_or_default();
+        self.page(request, "QueueUrls", |queue| queue.name.starts_with(prefix))
+    }
+
+    /// Lists the queues that have this one as their dead-letter queue.
+    pub(super) fn list_dead_letter_source_queues(
+        &mut self,
+        request: &Request,
+    ) -> Result<Value, ServiceError> {
+        let name = self.queue(request)?.name.clone();
+        let is_source =
+            |queue: &Queue| queue.settings.redrive().is_some_and(|policy| policy.target() == name);
+        Ok(self.page(request, "queueUrls", is_source))
+    }
+
+    /// A page of queues; it ends with the name that the next one begins after.
+    fn page(&self, request: &Request, list: &str, is_listed: impl Fn(&Queue) -> bool) -> Value {
         let after = request.next_token.as_deref().unwrap_or_default();
         let limit = request.max_results.unwrap_or(1000).clamp(1, 1000);
-        let mut names = self.queues.keys().filter(|name| name.starts_with(prefix) && name.as_str() > after);
+        let queues = self.queues.values().filter(|queue| queue.name.as_str() > after && is_listed(queue));
+        let mut names = queues.map(|queue| &queue.name);
         let page: Vec<_> = names.by_ref().take(limit).collect();
         let urls: Vec<_> = page.iter().map(|name| self.url(name)).collect();
         match (names.next(), page.last()) {
             (Some(_), Some(last)) if request.max_results.is_some() => {
-                json!({ "QueueUrls": urls, "NextToken": last })
+                json!({ list: urls, "NextToken": last })
             }
-            _ => json!({ "QueueUrls": urls }),
+            _ => json!({ list: urls }),
         }
     }
 
@@ -89,8 +109,15 @@ impl State {
     }
 
     pub(super) fn set_queue_attributes(&mut self, request: &Request) -> Result<Value, ServiceError> {
+        let mut settings = self.queue(request)?.settings.clone();
+        let is_fifo = settings.is_fifo();
+        settings.change(&request.attributes)?;
+        if settings.is_fifo() != is_fifo {
+            return Err(ServiceError::new("InvalidAttributeName", 400, "Unknown Attribute FifoQueue."));
+        }
+        self.check_dead_letter_queue(&settings, &request.attributes)?;
         let queue = self.queue(request)?;
-        queue.settings.change(&request.attributes)?;
+        queue.settings = settings;
         queue.modified = unix_millis() / 1000;
         queue.changed.notify_waiters();
         Ok(json!({}))
@@ -111,5 +138,26 @@ impl State {
     pub(super) fn list_queue_tags(&mut self, request: &Request) -> Result<Value, ServiceError> {
         let tags = &self.queue(request)?.tags;
         Ok(if tags.is_empty() { json!({}) } else { json!({ "Tags": tags }) })
+    }
+
+    /// A dead-letter queue that is set must be there, and FIFO if its source is (AWS, "Using dead-letter queues").
+    fn check_dead_letter_queue(
+        &self,
+        settings: &Settings,
+        changes: &BTreeMap<String, String>,
+    ) -> Result<(), ServiceError> {
+        let (Some(value), Some(policy)) = (changes.get("RedrivePolicy"), settings.redrive()) else {
+            return Ok(());
+        };
+        let reason = match self.queues.get(policy.target()) {
+            None => "Dead letter target does not exist.",
+            Some(target) if target.is_fifo() != settings.is_fifo() => {
+                "Dead-letter queue must be same type of queue as the source."
+            }
+            Some(_) => return Ok(()),
+        };
+        Err(ServiceError::invalid_parameter(format!(
+            "Value {value} for parameter RedrivePolicy is invalid. Reason: {reason}"
+        )))
     }
 }

@@ -9,12 +9,46 @@ const MOST_ATTRIBUTES: usize = 10;
 /// The longest attribute name (AWS, message metadata: 256 characters).
 const LONGEST_NAME: usize = 256;
 
+/// The longest message group or deduplication id (AWS, `SendMessage`: 128 characters).
+const LONGEST_ID: usize = 128;
+
 /// Checks a message that is about to enter a queue of the given `MaximumMessageSize`.
 pub(in super::super) fn check(draft: &Draft, maximum: usize) -> Result<(), ServiceError> {
     check_attributes(draft)?;
     check_body(&draft.message_body)?;
     check_size(draft, maximum)?;
     ranges::check_delay(draft.delay_seconds)
+}
+
+/// What FIFO queues alone take, and what they do not.
+///
+/// AWS, `SendMessage`: a deduplication id is for FIFO queues, a message's own delay for standard ones, a group for both
+/// (fair queues); ids have up to 128 letters, digits and punctuation marks.
+pub(in super::super) fn check_kind(draft: &Draft, is_fifo: bool) -> Result<(), ServiceError> {
+    let invalid = |name: &str, value: &str, reason: &str| {
+        let message = format!("Value {value} for parameter {name} is invalid. Reason: {reason}");
+        Err(ServiceError::invalid_parameter(message))
+    };
+    let other_kind = "The request include parameter that is not valid for this queue type.";
+    for (name, id) in [
+        ("MessageGroupId", &draft.message_group_id),
+        ("MessageDeduplicationId", &draft.message_deduplication_id),
+    ] {
+        let Some(id) = id else { continue };
+        if !(1..=LONGEST_ID).contains(&id.len()) || !id.chars().all(|c| c.is_ascii_graphic()) {
+            let reason = format!(
+                "{name} can only include alphanumeric and punctuation characters. 1 to {LONGEST_ID} in length."
+            );
+            return invalid(name, id, &reason);
+        }
+        if name == "MessageDeduplicationId" && !is_fifo {
+            return invalid(name, id, other_kind);
+        }
+    }
+    match draft.delay_seconds {
+        Some(delay) if is_fifo && delay > 0 => invalid("DelaySeconds", &delay.to_string(), other_kind),
+        _ => Ok(()),
+    }
 }
 
 /// At most 10 attributes, each as it must be.

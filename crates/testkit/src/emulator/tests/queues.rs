@@ -72,6 +72,71 @@ async fn a_purged_queue_is_empty() {
     );
 }
 
+/// AWS, `SetQueueAttributes`: policies are JSON, a FIFO queue stays one, encryption is by one kind of key.
+#[tokio::test]
+async fn attributes_of_provisioning_are_kept_and_checked() {
+    let (_emulator, client, url) = with_queue("q", &[]).await;
+    let set =
+        |name, value: &str| client.set_queue_attributes().queue_url(&url).attributes(name, value).send();
+    let get = async || {
+        let get = client.get_queue_attributes().queue_url(&url).attribute_names(QueueAttributeName::All);
+        get.send().await.unwrap().attributes.unwrap()
+    };
+    assert_eq!(get().await[&QueueAttributeName::SqsManagedSseEnabled], "true");
+    let policy = r#"{"Version":"2012-10-17","Statement":[]}"#;
+    set(QueueAttributeName::Policy, policy).await.unwrap();
+    set(QueueAttributeName::KmsMasterKeyId, "alias/own").await.unwrap();
+    let attributes = get().await;
+    assert_eq!(attributes[&QueueAttributeName::Policy], policy);
+    assert_eq!(attributes[&QueueAttributeName::KmsMasterKeyId], "alias/own");
+    assert_eq!(attributes[&QueueAttributeName::SqsManagedSseEnabled], "false");
+    for (name, value) in [
+        (QueueAttributeName::Policy, "{"),
+        (QueueAttributeName::Policy, "[]"),
+        (QueueAttributeName::RedriveAllowPolicy, "x"),
+        (QueueAttributeName::RedrivePolicy, r#"{"maxReceiveCount":1}"#),
+        (QueueAttributeName::RedrivePolicy, r#"{"deadLetterTargetArn":"a:q","maxReceiveCount":0}"#),
+        (QueueAttributeName::SqsManagedSseEnabled, "yes"),
+    ] {
+        let error = set(name.clone(), value).await.unwrap_err().into_service_error();
+        assert!(error.is_invalid_attribute_value(), "{name} {value} {error:?}");
+    }
+    for name in [QueueAttributeName::FifoQueue, QueueAttributeName::ContentBasedDeduplication] {
+        let error = set(name, "true").await.unwrap_err().into_service_error();
+        assert!(error.is_invalid_attribute_name(), "{error:?}");
+    }
+    set(QueueAttributeName::Policy, "").await.unwrap();
+    assert!(!get().await.contains_key(&QueueAttributeName::Policy));
+}
+
+/// AWS, `ListDeadLetterSourceQueues`, and "Using dead-letter queues": the target exists and is of its source's kind.
+#[tokio::test]
+async fn a_dead_letter_queue_knows_its_sources() {
+    let (emulator, client, dead) = with_queue("dead", &[]).await;
+    let redrive = |queue: &str| {
+        format!(
+            r#"{{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:000000000000:{queue}","maxReceiveCount":3}}"#
+        )
+    };
+    for name in ["a", "b", "c"] {
+        emulator.create_queue(name, &[("RedrivePolicy", &redrive("dead"))]).unwrap();
+    }
+    let list = || client.list_dead_letter_source_queues().queue_url(&dead).max_results(2);
+    let first = list().send().await.unwrap();
+    assert_eq!(first.queue_urls(), [emulator.queue_url("a"), emulator.queue_url("b")]);
+    let second = list().next_token(first.next_token().unwrap()).send().await.unwrap();
+    assert_eq!(second.queue_urls(), [emulator.queue_url("c")]);
+    let missing = client.list_dead_letter_source_queues().queue_url(emulator.queue_url("x")).send().await;
+    assert!(missing.unwrap_err().into_service_error().is_queue_does_not_exist());
+    for (name, attributes) in [
+        ("d", vec![("RedrivePolicy", redrive("missing"))]),
+        ("d.fifo", vec![("RedrivePolicy", redrive("dead")), ("FifoQueue", "true".to_owned())]),
+    ] {
+        let attributes: Vec<_> = attributes.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        assert_eq!(emulator.create_queue(name, &attributes).unwrap_err().code, "InvalidParameterValue");
+    }
+}
+
 const CREATE: (&str, &str) = ("CreateQueue", r#"{"QueueName":"q","tags":{"a":"b"}}"#);
 const TAG: (&str, &str) = ("TagQueue", r#"{"QueueUrl":"http://h/0/q","Tags":{"a":"b"}}"#);
 
