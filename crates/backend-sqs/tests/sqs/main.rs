@@ -4,8 +4,11 @@
 
 mod attributes;
 mod economy;
+mod fifo;
 mod harness;
+mod per_session;
 mod polling;
+mod reaping;
 mod sending;
 mod shutdown;
 mod start;
