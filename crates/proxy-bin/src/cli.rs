@@ -11,6 +11,7 @@ const AFTER_HELP: &str = "\
 Examples:
   proxy-bin serve --config proxy.toml
   proxy-bin serve --set backend.sqs.read_queue_url=$QUEUE_URL
+  proxy-bin stdio --config proxy.toml
   proxy-bin config check --config proxy.toml
 
 Logs go to standard error; RUST_LOG sets their level (RUST_LOG=debug, say).
@@ -26,6 +27,19 @@ Settings: defaults < file < variables (MCP_PROXY_SERVER__PORT=9090) < flags.
 `proxy-bin config show` prints all of them.
 SIGTERM or Ctrl-C lets requests in flight finish; a second one ends the process at once.";
 
+const AFTER_STDIO_HELP: &str = "\
+What desktop clients and editors start: one client, MCP on standard input and output, logs on standard error.
+The end of the input ends the process. So does, with exit code 1, the loss of the session with the server,
+since a new connection is what a client initializes again.
+
+Examples:
+  proxy-bin stdio --config proxy.toml
+  claude mcp add search -- proxy-bin stdio --config /etc/mcp/proxy.toml
+
+For Claude Desktop, in claude_desktop_config.json:
+  { \"mcpServers\": { \"search\": {
+      \"command\": \"proxy-bin\", \"args\": [\"stdio\", \"--config\", \"/etc/mcp/proxy.toml\"] } } }";
+
 const AFTER_CHECK_HELP: &str = "\
 Prints every problem: where it is, what is wrong, what to write instead. Exit code 1 if there is one. Calls no service.
 
@@ -38,6 +52,12 @@ Prints every setting in force and where it comes from, secrets masked.
 Examples:
   proxy-bin config show --config proxy.toml
   proxy-bin config show --json | jq '.[\"server.port\"]'";
+
+const AFTER_COMPLETIONS_HELP: &str = "\
+Examples:
+  proxy-bin completions bash > /etc/bash_completion.d/proxy-bin
+  proxy-bin completions zsh > ~/.zfunc/_proxy-bin
+  proxy-bin completions fish > ~/.config/fish/completions/proxy-bin.fish";
 
 /// Standard MCP clients on one side, an MCP server behind an async transport on the other.
 #[derive(Debug, Parser)]
@@ -56,9 +76,18 @@ pub enum Command {
     /// Serve MCP clients over HTTP
     #[command(after_help = AFTER_SERVE_HELP)]
     Serve(Settings),
+    /// Serve one MCP client at standard input and output
+    #[command(after_help = AFTER_STDIO_HELP)]
+    Stdio(StdioSettings),
     /// Look at the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Print a script that completes this command line in a shell
+    #[command(after_help = AFTER_COMPLETIONS_HELP)]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
 }
 
 /// What to do with the configuration.
@@ -85,17 +114,29 @@ pub struct ShowFormat {
     pub json: bool,
 }
 
-/// The layers of settings that the command line names. A flag wins over variables, and those over the file. `Debug` shows
-/// the file alone, since flags may hold secrets.
+/// The layers of settings that every command reads. A flag wins over variables, and those over the file. `Debug` shows the file
+/// alone, since flags may hold secrets.
 #[derive(Default, Args)]
 #[non_exhaustive]
-pub struct Settings {
+pub struct Layers {
     /// Read settings from this TOML file
     #[arg(long, value_name = "FILE", env = CONFIG_VARIABLE, hide_env_values = true)]
     pub config: Option<PathBuf>,
     /// Use this backend; only needed when several are configured
     #[arg(long, value_name = "NAME")]
     pub backend: Option<String>,
+    /// Set anything by its key; may be given several times
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_and_value)]
+    pub set: Vec<(String, String)>,
+}
+
+/// The settings of a proxy that serves over HTTP.
+#[derive(Debug, Default, Args)]
+#[non_exhaustive]
+pub struct Settings {
+    /// What every command reads.
+    #[command(flatten)]
+    pub layers: Layers,
     /// Listen on this address [default: 127.0.0.1]
     #[arg(long, value_name = "ADDRESS")]
     pub host: Option<String>,
@@ -120,46 +161,92 @@ pub struct Settings {
     /// End requests that the server is silent about for so long [default: 300s]
     #[arg(long, value_name = "DURATION")]
     pub request_timeout: Option<String>,
-    /// Serve without sessions (this version refuses to)
+    /// Serve requests without sessions of their own, over a pool of sessions with the server
     #[arg(long)]
     pub stateless: bool,
-    /// Set anything by its key; may be given several times
-    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_and_value)]
-    pub set: Vec<(String, String)>,
+}
+
+/// The settings of a proxy that serves one client at standard input and output.
+#[derive(Debug, Default, Args)]
+#[non_exhaustive]
+pub struct StdioSettings {
+    /// What every command reads.
+    #[command(flatten)]
+    pub layers: Layers,
+    /// End requests that the server is silent about for so long [default: 300s]
+    #[arg(long, value_name = "DURATION")]
+    pub request_timeout: Option<String>,
+}
+
+impl Layers {
+    /// What the configuration is read from, `variables` being the environment.
+    pub fn inputs(self, variables: Vec<(String, String)>) -> Inputs {
+        let set = self.set.into_iter().map(|(key, value)| (format!("--set {key}"), key, value));
+        let flags = set.chain(self.backend.and_then(|name| flag("backend", Some(name)))).collect();
+        Inputs { file: self.config, variables, flags, repeated_flags: Vec::new() }
+    }
 }
 
 impl Settings {
     /// What the configuration is read from, `variables` being the environment.
     pub fn inputs(self, variables: Vec<(String, String)>) -> Inputs {
-        let set = self.set.into_iter().map(|(key, value)| (format!("--set {key}"), key, value));
+        let mut inputs = self.layers.inputs(variables);
         let own = [
-            ("--backend", "backend_transport", self.backend),
-            ("--host", "server.host", self.host),
-            ("--port", "server.port", self.port),
-            ("--server-path", "server.server_path", self.server_path),
-            ("--auth-token", "security.auth_token", self.auth_token.map(|token| token.expose().to_owned())),
-            ("--max-sessions", "session.max_sessions", self.max_sessions),
-            ("--session-timeout", "session.session_timeout", self.session_timeout),
-            ("--request-timeout", "session.request_timeout", self.request_timeout),
-            ("--stateless", "session.stateless", self.stateless.then(|| "true".to_owned())),
+            ("host", self.host),
+            ("port", self.port),
+            ("server-path", self.server_path),
+            ("auth-token", self.auth_token.map(|token| token.expose().to_owned())),
+            ("max-sessions", self.max_sessions),
+            ("session-timeout", self.session_timeout),
+            ("request-timeout", self.request_timeout),
+            ("stateless", self.stateless.then(|| "true".to_owned())),
         ];
-        let own =
-            own.into_iter().filter_map(|(flag, key, value)| Some((flag.to_owned(), key.to_owned(), value?)));
-        let origins = (!self.cors_origins.is_empty())
-            .then(|| ("--cors-origin".to_owned(), "security.cors_origins".to_owned(), self.cors_origins));
-        Inputs {
-            file: self.config,
-            variables,
-            flags: set.chain(own).collect(),
-            repeated_flags: origins.into_iter().collect(),
+        inputs.flags.extend(own.into_iter().filter_map(|(name, value)| flag(name, value)));
+        if !self.cors_origins.is_empty()
+            && let Some(key) = key_of("cors-origin")
+        {
+            inputs.repeated_flags.push(("--cors-origin".to_owned(), key.to_owned(), self.cors_origins));
         }
+        inputs
     }
 }
 
-impl fmt::Debug for Settings {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Settings").field("config", &self.config).finish_non_exhaustive()
+impl StdioSettings {
+    /// What the configuration is read from, `variables` being the environment.
+    pub fn inputs(self, variables: Vec<(String, String)>) -> Inputs {
+        let mut inputs = self.layers.inputs(variables);
+        inputs.flags.extend(flag("request-timeout", self.request_timeout));
+        inputs
     }
+}
+
+impl fmt::Debug for Layers {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Layers").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+/// The flags that are settings, and the keys of these.
+pub(crate) const FLAGS: [(&str, &str); 10] = [
+    ("backend", "backend_transport"),
+    ("host", "server.host"),
+    ("port", "server.port"),
+    ("server-path", "server.server_path"),
+    ("auth-token", "security.auth_token"),
+    ("cors-origin", "security.cors_origins"),
+    ("max-sessions", "session.max_sessions"),
+    ("session-timeout", "session.session_timeout"),
+    ("request-timeout", "session.request_timeout"),
+    ("stateless", "session.stateless"),
+];
+
+fn key_of(flag: &str) -> Option<&'static str> {
+    FLAGS.iter().find(|(name, _)| *name == flag).map(|(_, key)| *key)
+}
+
+/// A flag as it was written, its key, and its value.
+fn flag(name: &str, value: Option<String>) -> Option<(String, String, String)> {
+    Some((format!("--{name}"), key_of(name)?.to_owned(), value?))
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "clap wants a parser that may fail")]

@@ -1,20 +1,19 @@
 //! What a run of the binary does.
 
+mod configuration;
+mod serve;
+
 use std::{
     ffi::OsString,
     io::{self, Write},
     process::ExitCode,
 };
 
-use anyhow::Context;
-use clap::Parser;
-use tokio_util::sync::CancellationToken;
+use clap::{CommandFactory, Parser};
 
 use crate::{
-    app::App,
-    cli::{Cli, Command, ConfigCommand, Settings, ShowFormat},
-    config::{Loaded, Refused, load},
-    signals::Signals,
+    cli::{Cli, Command, ConfigCommand},
+    config::{Inputs, Loaded, Refused, load},
     telemetry,
 };
 
@@ -31,9 +30,7 @@ pub async fn run(
     let variables =
         variables.into_iter().map(|(name, value)| (readable(name), readable(value))).collect::<Vec<_>>();
     let done = match Cli::try_parse_from(arguments) {
-        Ok(Cli { command: Command::Serve(settings) }) => Box::pin(serve(settings, variables)).await,
-        Ok(Cli { command: Command::Config(ConfigCommand::Check(settings)) }) => check(settings, variables),
-        Ok(Cli { command: Command::Config(ConfigCommand::Show(format)) }) => show(format, variables),
+        Ok(Cli { command }) => Box::pin(execute(command, variables)).await,
         Err(error) => {
             error.print().map(|()| u8::try_from(error.exit_code()).unwrap_or(WRONG_USAGE)).map_err(Into::into)
         }
@@ -49,92 +46,36 @@ pub async fn run(
     }
 }
 
-async fn serve(settings: Settings, variables: Vec<(String, String)>) -> anyhow::Result<u8> {
-    let loaded = match load(&settings.inputs(variables)) {
-        Ok(loaded) => loaded,
-        Err(refused) => {
-            report(&refused)?;
-            return Ok(WRONG_USAGE);
+async fn execute(command: Command, variables: Vec<(String, String)>) -> anyhow::Result<u8> {
+    match command {
+        Command::Serve(settings) => serve::http(&settings.inputs(variables)).await,
+        Command::Stdio(settings) => serve::stdio(&settings.inputs(variables)).await,
+        Command::Config(ConfigCommand::Check(settings)) => configuration::check(&settings.inputs(variables)),
+        Command::Config(ConfigCommand::Show(format)) => {
+            configuration::show(&format.settings.inputs(variables), format.json)
         }
-    };
-    telemetry::start()?;
-    for warning in &loaded.warnings {
-        tracing::warn!("{warning}");
-    }
-    // Before the backend connects, so that a signal during a slow start is not lost.
-    let mut signals = Signals::listen().context("signals cannot be listened to")?;
-    let app = tokio::select! {
-        app = App::build(&loaded.config) => app?,
-        name = signals.next() => {
-            tracing::info!(signal = name, "ended before it served");
-            return Ok(0);
-        }
-    };
-    app.announce();
-    let shutdown = CancellationToken::new();
-    let mut running = std::pin::pin!(app.run(shutdown.clone()));
-    let first = tokio::select! {
-        result = &mut running => return result.map(|()| 0),
-        name = signals.next() => name,
-    };
-    tracing::info!(signal = first, "shutting down, a second signal ends the process at once");
-    shutdown.cancel();
-    tokio::select! {
-        result = running => result.map(|()| 0),
-        name = signals.next() => {
-            tracing::warn!(signal = name, "ended at once, requests in flight are lost");
-            Ok(FAILED)
-        }
+        Command::Completions { shell } => completions(shell),
     }
 }
 
-fn check(settings: Settings, variables: Vec<(String, String)>) -> anyhow::Result<u8> {
-    match load(&settings.inputs(variables)) {
-        Ok(loaded) => {
-            warn(&loaded.warnings)?;
-            writeln!(io::stdout(), "The configuration is valid.")?;
-            Ok(0)
-        }
-        Err(refused) => {
-            report(&refused)?;
-            Ok(FAILED)
-        }
-    }
-}
-
-fn show(format: ShowFormat, variables: Vec<(String, String)>) -> anyhow::Result<u8> {
-    let loaded = match load(&format.settings.inputs(variables)) {
-        Ok(loaded) => loaded,
-        Err(refused) => {
-            report(&refused)?;
-            return Ok(FAILED);
-        }
-    };
-    warn(&loaded.warnings)?;
-    let text = if format.json { as_json(&loaded)? } else { as_toml(&loaded) };
-    writeln!(io::stdout(), "{text}")?;
+fn completions(shell: clap_complete::Shell) -> anyhow::Result<u8> {
+    let mut command = Cli::command();
+    let name = command.get_name().to_owned();
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut command, name, &mut script);
+    io::stdout().write_all(&script)?;
     Ok(0)
 }
 
-fn as_json(loaded: &Loaded) -> anyhow::Result<String> {
-    let settings = loaded.settings.iter().map(|setting| {
-        let origin = setting.origin.as_deref().unwrap_or("default");
-        (setting.key(), serde_json::json!({ "value": setting.value, "from": origin }))
-    });
-    Ok(serde_json::to_string_pretty(&settings.collect::<serde_json::Map<_, _>>())?)
-}
-
-fn as_toml(loaded: &Loaded) -> String {
-    let mut lines = Vec::new();
-    let mut table = "";
-    for setting in &loaded.settings {
-        if setting.table != table {
-            table = &setting.table;
-            lines.push(format!("\n[{table}]"));
+/// The configuration; what is wrong with it is said, and `None` returned.
+fn configured(inputs: &Inputs) -> anyhow::Result<Option<Loaded>> {
+    match load(inputs) {
+        Ok(loaded) => Ok(Some(loaded)),
+        Err(refused) => {
+            report(&refused)?;
+            Ok(None)
         }
-        lines.push(setting.to_string());
     }
-    lines.join("\n")
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

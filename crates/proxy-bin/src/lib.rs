@@ -12,7 +12,7 @@ mod signals;
 mod telemetry;
 
 pub use self::{
-    app::App,
-    cli::{Cli, Command, ConfigCommand, Settings, ShowFormat},
+    app::{App, StdioApp},
+    cli::{Cli, Command, ConfigCommand, Layers, Settings, ShowFormat, StdioSettings},
     commands::run,
 };

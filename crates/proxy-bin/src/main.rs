@@ -1,13 +1,11 @@
 //! The MCP proxy: standard MCP clients on one side, an MCP server behind an async transport on the other.
 
-use std::{process::ExitCode, time::Duration};
-
-/// How long blocking work, such as a name lookup, may hold up the end of the process.
-const LAST_WAIT: Duration = Duration::from_secs(1);
+use std::process::ExitCode;
 
 fn main() -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let code = runtime.block_on(proxy_app::run(std::env::args_os(), std::env::vars_os()));
-    runtime.shutdown_timeout(LAST_WAIT);
+    // Blocking work must not hold up the end: a name lookup, or the read of a standard input on which nothing comes.
+    runtime.shutdown_background();
     Ok(code)
 }
