@@ -20,6 +20,12 @@ pub trait ContractTarget: Send + Sync {
     fn return_path_is_shared(&self) -> bool {
         true
     }
+
+    /// Whether the return path is the session's own, as a callback URL is: what names no route of this instance is refused there, and
+    /// never reaches the inbox. Default `false`.
+    fn return_path_names_the_route(&self) -> bool {
+        false
+    }
 }
 
 /// A backend, and the transport's other side.

@@ -1,0 +1,190 @@
+//! The webhook backend keeps the contract, over a far side that posts as asyncmcp does and, unlike it, again when asked to.
+#![cfg(feature = "webhook")]
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use axum::{
+    Router,
+    extract::State,
+    http::{HeaderMap, Method, StatusCode},
+    routing::any,
+};
+use backend_webhook::{WebhookBackend, WebhookConfig, WebhookParts};
+use prometheus_client::registry::Registry;
+use proxy_core::{
+    ProxyContext,
+    backend::{Backend, Inbound, Inbox, Settlement},
+    id::{InstanceId, RouteKey},
+};
+use reqwest::Client;
+use testkit::{
+    contract::{Carried, Connection, ContractTarget, FarSide, Returned},
+    contract_tests,
+};
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, watch},
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+
+/// How long an answer that was given may take to be seen.
+const PROMPT: Duration = Duration::from_millis(500);
+
+struct Webhook;
+
+#[async_trait]
+impl ContractTarget for Webhook {
+    async fn connect(&self, inbox: Arc<dyn Inbox>, instance: InstanceId) -> Connection {
+        let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let config = WebhookConfig::new(format!("http://{}/mcp/request", server.local_addr().unwrap()));
+        let delivered = watch::Sender::default();
+        let parts = WebhookParts {
+            inbox: Arc::new(Noting { inbox, delivered: delivered.clone() }),
+            instance,
+            registry: &mut Registry::default(),
+            client: None,
+            listener: Some(TcpListener::bind("127.0.0.1:0").await.unwrap()),
+        };
+        let backend = Arc::new(WebhookBackend::connect(config, parts).await.unwrap());
+        let (requests, received) = mpsc::channel(64);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move {
+            let router = Router::new().route("/mcp/request", any(take)).with_state(requests);
+            axum::serve(server, router).await.unwrap();
+        });
+        let far_side = WebhookSide {
+            backend: Arc::clone(&backend),
+            client: client(),
+            received,
+            delivered,
+            outstanding: watch::Sender::default(),
+            previous: watch::Sender::new(true).subscribe(),
+            tasks,
+        };
+        Connection { backend, far_side: Box::new(far_side) }
+    }
+
+    fn return_path_is_shared(&self) -> bool {
+        false
+    }
+
+    fn return_path_names_the_route(&self) -> bool {
+        true
+    }
+}
+
+/// Counts what is delivered.
+#[derive(Debug)]
+struct Noting {
+    inbox: Arc<dyn Inbox>,
+    delivered: watch::Sender<usize>,
+}
+
+impl Inbox for Noting {
+    fn deliver(&self, inbound: Inbound) -> Settlement {
+        let settlement = self.inbox.deliver(inbound);
+        self.delivered.send_modify(|count| *count += 1);
+        settlement
+    }
+}
+
+/// The server, as far as it takes messages.
+async fn take(
+    State(requests): State<mpsc::Sender<Carried>>,
+    method: Method,
+    headers: HeaderMap,
+    body: String,
+) -> (StatusCode, &'static str) {
+    if method != Method::POST {
+        return (StatusCode::METHOD_NOT_ALLOWED, "");
+    }
+    let header = |name| headers.get(name).map(|value| value.to_str().unwrap().to_owned());
+    let carried = Carried { route: header("x-session-id"), version: header("x-protocol-version"), body };
+    requests.send(carried).await.unwrap();
+    (StatusCode::OK, r#"{"status":"received"}"#)
+}
+
+/// The server, as far as it posts: one message after the other has reached the proxy.
+struct WebhookSide {
+    backend: Arc<WebhookBackend>,
+    client: Client,
+    received: mpsc::Receiver<Carried>,
+    delivered: watch::Sender<usize>,
+    outstanding: watch::Sender<usize>,
+    /// Whether the message before has reached the proxy.
+    previous: watch::Receiver<bool>,
+    tasks: JoinSet<()>,
+}
+
+#[async_trait]
+impl FarSide for WebhookSide {
+    async fn receive(&mut self) -> Carried {
+        self.received.recv().await.unwrap()
+    }
+
+    async fn put(&mut self, returned: Returned) {
+        let Returned { route, related, sequence, body } = returned;
+        let key = route.as_deref().and_then(|route| RouteKey::parse(route).ok());
+        let stranger = self.backend.callback_url(&RouteKey::random(&InstanceId::random()));
+        let url = key.map_or(stranger, |key| self.backend.callback_url(&key));
+        let mut request = self.client.post(url).header("content-type", "application/json").body(body);
+        if let Some(route) = route {
+            request = request.header("x-session-id", route);
+        }
+        if related.is_some() || sequence.is_some() {
+            let related = related.map(|wire| wire.to_string().into());
+            let context =
+                ProxyContext { v: ProxyContext::VERSION, related, seq: sequence, ..ProxyContext::default() };
+            request = request.header("x-proxy-context", context.to_json());
+        }
+        let reached = watch::Sender::new(false);
+        let mut previous = std::mem::replace(&mut self.previous, reached.subscribe());
+        let mut delivered = self.delivered.subscribe();
+        let outstanding = self.outstanding.clone();
+        outstanding.send_modify(|count| *count += 1);
+        self.tasks.spawn(async move {
+            previous.wait_for(|reached| *reached).await.unwrap();
+            delivered.mark_unchanged();
+            let mut answered = Box::pin(post(request));
+            tokio::select! {
+                () = &mut answered => reached.send_replace(true),
+                changed = delivered.changed() => {
+                    changed.unwrap();
+                    reached.send_replace(true);
+                    answered.await;
+                    true
+                }
+            };
+            outstanding.send_modify(|count| *count -= 1);
+        });
+    }
+
+    async fn unacknowledged(&mut self) -> usize {
+        let mut outstanding = self.outstanding.subscribe();
+        timeout(PROMPT, outstanding.wait_for(|count| *count == 0)).await.ok();
+        *outstanding.borrow()
+    }
+}
+
+fn client() -> Client {
+    // another test of this process may have done so
+    rustls::crypto::ring::default_provider().install_default().ok();
+    Client::builder().no_proxy().build().unwrap()
+}
+
+/// Posts until the proxy says what becomes of the message.
+async fn post(request: reqwest::RequestBuilder) {
+    loop {
+        let response = request.try_clone().unwrap().send().await.unwrap();
+        if response.status() != StatusCode::SERVICE_UNAVAILABLE {
+            return;
+        }
+        let seconds = response.headers()["retry-after"].to_str().unwrap().parse().unwrap();
+        sleep(Duration::from_secs(seconds)).await;
+    }
+}
+
+contract_tests!(Webhook);
