@@ -63,13 +63,11 @@ impl State {
         let (deliveries, dead) = queue.receive(now, limit, visibility);
         let until = queue.next_visible().map_or(deadline, |next| next.min(deadline));
         let (source, policy) = (arn(&queue.name), queue.settings.redrive());
-        if let Some(policy) = policy {
-            if let Some(target) = self.queues.get_mut(policy.target()) {
-                for mut stored in dead {
-                    stored.dead_letter_source = Some(source.clone());
-                    stored.receive_count = 0;
-                    target.put(now, Duration::ZERO, stored);
-                }
+        if let Some(target) = policy.and_then(|policy| self.queues.get_mut(policy.target())) {
+            for mut stored in dead {
+                stored.dead_letter_source = Some(source.clone());
+                stored.receive_count = 0;
+                target.put(now, Duration::ZERO, stored);
             }
         }
         let wanted = request.wanted();

@@ -64,7 +64,7 @@ impl State {
     }
 
     /// A page of queues; it ends with the name that the next one begins after.
-    fn page(&self, request: &Request, list: &str, is_listed: impl Fn(&Queue) -> bool) -> Value {
+    fn page(&self, request: &Request, member: &str, is_listed: impl Fn(&Queue) -> bool) -> Value {
         let after = request.next_token.as_deref().unwrap_or_default();
         let limit = request.max_results.unwrap_or(1000).clamp(1, 1000);
         let queues = self.queues.values().filter(|queue| queue.name.as_str() > after && is_listed(queue));
@@ -73,9 +73,9 @@ impl State {
         let urls: Vec<_> = page.iter().map(|name| self.url(name)).collect();
         match (names.next(), page.last()) {
             (Some(_), Some(last)) if request.max_results.is_some() => {
-                json!({ list: urls, "NextToken": last })
+                json!({ member: urls, "NextToken": last })
             }
-            _ => json!({ list: urls }),
+            _ => json!({ member: urls }),
         }
     }
 
