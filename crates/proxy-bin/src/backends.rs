@@ -1,4 +1,4 @@
-//! The backends, wired in: the only place that knows them all.
+//! The backends, wired in: with `config::backends` the only place that knows which are in this build.
 
 use std::{sync::Arc, time::Duration};
 
@@ -42,14 +42,76 @@ pub(crate) struct Connected {
 pub(crate) async fn connect(choice: BackendChoice, parts: Parts<'_>) -> Result<Connected, BackendError> {
     match choice {
         #[cfg(feature = "sqs")]
-        BackendChoice::Sqs(config) => {
-            let Parts { inbox, instance, request_timeout_max, registry } = parts;
-            let parts =
-                backend_sqs::SqsParts { inbox, instance, request_timeout_max, registry, client: None };
-            let requests = config.read_queue_url.clone();
-            let backend = backend_sqs::SqsBackend::connect(config, parts).await?;
-            let answers = backend.reply_queue_url().unwrap_or("a queue for each session").to_owned();
-            Ok(Connected { backend: Arc::new(backend), requests, answers, routes: None })
-        }
+        BackendChoice::Sqs(config) => sqs(*config, parts).await,
+        #[cfg(feature = "snssqs")]
+        BackendChoice::SnsSqs(config) => snssqs(*config, parts).await,
+        #[cfg(feature = "webhook")]
+        BackendChoice::Webhook(config) => webhook(*config, parts).await,
+        #[cfg(feature = "streamable-http-webhook")]
+        BackendChoice::StreamableHttpWebhook(config) => streamable_http_webhook(*config, parts).await,
     }
+}
+
+#[cfg(feature = "sqs")]
+async fn sqs(config: backend_sqs::SqsConfig, parts: Parts<'_>) -> Result<Connected, BackendError> {
+    let Parts { inbox, instance, request_timeout_max, registry } = parts;
+    let parts = backend_sqs::SqsParts { inbox, instance, request_timeout_max, registry, client: None };
+    let requests = config.read_queue_url.clone();
+    let backend = backend_sqs::SqsBackend::connect(config, parts).await?;
+    let answers = backend.reply_queue_url().unwrap_or("a queue for each session").to_owned();
+    Ok(Connected { backend: Arc::new(backend), requests, answers, routes: None })
+}
+
+#[cfg(feature = "snssqs")]
+async fn snssqs(config: backend_snssqs::SnsSqsConfig, parts: Parts<'_>) -> Result<Connected, BackendError> {
+    let Parts { inbox, instance, request_timeout_max, registry } = parts;
+    let parts =
+        backend_snssqs::SnsSqsParts { inbox, instance, request_timeout_max, registry, sns: None, sqs: None };
+    let requests = config.sns_topic_arn.clone();
+    let backend = backend_snssqs::SnsSqsBackend::connect(config, parts).await?;
+    let answers = backend.reply_queue_url().to_owned();
+    Ok(Connected { backend: Arc::new(backend), requests, answers, routes: None })
+}
+
+#[cfg(feature = "webhook")]
+async fn webhook(
+    config: backend_webhook::WebhookConfig,
+    parts: Parts<'_>,
+) -> Result<Connected, BackendError> {
+    let Parts { inbox, instance, registry, .. } = parts;
+    let parts = backend_webhook::WebhookParts { inbox, instance, registry, client: None, listener: None };
+    let requests = config.server_url.clone();
+    let answers = if config.webhook_url.is_empty() {
+        format!("callbacks at {}", config.listen)
+    } else {
+        config.webhook_url.clone()
+    };
+    let share = config.share;
+    let backend = backend_webhook::WebhookBackend::connect(config, parts).await?;
+    let routes = share.then(|| backend.callback_routes());
+    Ok(Connected { backend: Arc::new(backend), requests, answers, routes })
+}
+
+#[cfg(feature = "streamable-http-webhook")]
+async fn streamable_http_webhook(
+    config: backend_webhook::StreamableHttpConfig,
+    parts: Parts<'_>,
+) -> Result<Connected, BackendError> {
+    let Parts { inbox, instance, request_timeout_max, registry } = parts;
+    let parts = backend_webhook::StreamableHttpParts {
+        inbox,
+        instance,
+        request_timeout_max,
+        registry,
+        listener: None,
+    };
+    let requests = config.server_url.clone();
+    let answers = match &config.webhook_url {
+        Some(url) => format!("{requests} and {url}"),
+        None => requests.clone(),
+    };
+    let share = config.share;
+    let backend = backend_webhook::StreamableHttpBackend::connect(config, parts).await?;
+    let routes = if share { backend.callback_routes() } else { None };
+    Ok(Connected { backend: Arc::new(backend), requests, answers, routes })
 }

@@ -2,6 +2,7 @@
 //!
 //! [`load()`] reads the layers, later ones winning: defaults, the file, variables that begin with `MCP_PROXY_`, flags.
 
+mod backends;
 mod extract;
 mod finding;
 mod load;
@@ -16,14 +17,12 @@ use frontend_http::{SecurityConfig, ServerConfig};
 use proxy_core::config::{Problem, SessionConfig, duration};
 use serde::{Deserialize, Serialize};
 
+pub use backends::{BackendChoice, BackendTables};
 pub use finding::Finding;
 pub use load::{Inputs, Loaded, Refused, load};
 pub use names::canonical_backend;
 pub use show::Setting;
 pub use source::{CONFIG_VARIABLE, PREFIX};
-
-#[cfg(not(feature = "sqs"))]
-compile_error!("proxy-bin needs at least one backend: build it with `--features sqs`");
 
 /// Everything that can be configured.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -55,60 +54,9 @@ pub struct ShutdownConfig {
     pub grace: Duration,
 }
 
-/// The tables `[backend.…]`: one for each backend of this build.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct BackendTables {
-    /// Requests and answers over SQS queues.
-    #[cfg(feature = "sqs")]
-    pub sqs: Option<backend_sqs::SqsConfig>,
-}
-
-/// The settings of the backend to use.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub enum BackendChoice {
-    /// Requests and answers over SQS queues.
-    #[cfg(feature = "sqs")]
-    Sqs(backend_sqs::SqsConfig),
-}
-
 impl Default for ShutdownConfig {
     fn default() -> Self {
         Self { grace: Duration::from_secs(25) }
-    }
-}
-
-impl BackendTables {
-    /// The backends of this build.
-    pub const NAMES: &[&str] = &[
-        #[cfg(feature = "sqs")]
-        "sqs",
-    ];
-
-    /// A table for each backend, with what is default.
-    fn all_given() -> Self {
-        Self {
-            #[cfg(feature = "sqs")]
-            sqs: Some(backend_sqs::SqsConfig::default()),
-        }
-    }
-
-    fn given(&self) -> Vec<(&'static str, BackendChoice)> {
-        let mut given = Vec::new();
-        #[cfg(feature = "sqs")]
-        given.extend(self.sqs.clone().map(|sqs| ("sqs", BackendChoice::Sqs(sqs))));
-        given
-    }
-}
-
-impl BackendChoice {
-    fn validate(&self) -> Vec<Problem> {
-        match self {
-            #[cfg(feature = "sqs")]
-            Self::Sqs(sqs) => within("backend.sqs", sqs.validate()),
-        }
     }
 }
 
@@ -126,12 +74,13 @@ impl Config {
             if !BackendTables::NAMES.contains(&name.as_str()) {
                 return Err(not_in_this_build("backend_transport", wanted));
             }
+            let table = names::table_of(&name);
             let found = given.into_iter().find(|(given, _)| *given == name);
             return found.map(|(_, choice)| choice).ok_or_else(|| {
                 Problem::new(
-                    format!("backend.{name}"),
+                    format!("backend.{table}"),
                     format!("is missing, though backend_transport is {wanted:?}"),
-                    format!("write a table [backend.{name}]"),
+                    format!("write a table [backend.{table}]"),
                 )
             });
         }
@@ -140,7 +89,7 @@ impl Config {
             0 => Err(Problem::new(
                 "backend",
                 "is missing, so it is not known where the MCP server is",
-                "write a table [backend.sqs] with read_queue_url, the URL of the queue that the server reads",
+                BackendTables::remedy(),
             )),
             _ => Err(Problem::new(
                 "backend_transport",
@@ -181,4 +130,5 @@ fn within(table: &str, problems: Vec<Problem>) -> Vec<Problem> {
 }
 
 #[cfg(test)]
+#[cfg(feature = "sqs")]
 mod tests;

@@ -127,8 +127,7 @@ fn serve_refuses_to_let_other_machines_in_unasked() {
 fn serve_refuses_what_it_cannot_do() {
     for (arguments, said) in [
         (&["serve"][..], "[backend.sqs]"),
-        (&["serve", "--set", SQS, "--stateless"], "session.stateless is true"),
-        (&["serve", "--set", SQS, "--backend", "webhook"], "this build of proxy-bin does not have"),
+        (&["serve", "--set", SQS, "--backend", "kafka"], "this build of proxy-bin does not have"),
         (&["serve", "--config", "/nowhere/proxy.toml"], "cannot be read"),
         (&["serve", "--set", "server.port"], "write KEY=VALUE"),
         (&["serve", "--prot", "1"], "--port"),

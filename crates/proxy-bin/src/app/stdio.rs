@@ -27,14 +27,13 @@ impl StdioApp {
     pub async fn build(config: &Config) -> anyhow::Result<Self> {
         let mut sessions = config.session.clone();
         sessions.stateless = false;
-        let Parted { core, routes, .. } = Core::connect(config, sessions).await?;
-        if routes.is_some() {
-            core.abandon().await;
+        if config.choose_backend().is_ok_and(|choice| choice.shares_port()) {
             bail!(
                 "callbacks are to share the proxy's own port (share = true), and over stdio it has none: write \
-                 share = false, and listen = \"…\""
+                 share = false, and listen = \"127.0.0.1:0\" for a port of their own"
             );
         }
+        let Parted { core, .. } = Core::connect(config, sessions).await?;
         let front_end = Stdio::new(Arc::clone(&core.proxy)).max_message(config.security.max_body);
         Ok(Self { core, front_end })
     }

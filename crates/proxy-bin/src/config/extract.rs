@@ -196,7 +196,9 @@ fn take_out(values: &mut Value, path: &[String]) -> bool {
 
 fn problem(path: &[String], kind: &Kind) -> Problem {
     let key = if path.is_empty() { "the file".to_owned() } else { path.join(".") };
-    let is_secret = path.iter().any(|name| name.contains("token") || name.contains("secret"));
+    let is_secret = path
+        .iter()
+        .any(|name| name.contains("token") || name.contains("secret") || name.as_str() == "headers");
     match kind {
         Kind::UnknownField(name, expected) => unknown(path, name, expected),
         Kind::InvalidType(found, expected) | Kind::InvalidValue(found, expected) => Problem::new(

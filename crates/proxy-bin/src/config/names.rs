@@ -22,16 +22,23 @@ const FLAT: [(&str, &str, &str); 10] = [
 ];
 
 /// Names within the table of a backend.
-const OF_BACKENDS: [(&str, &str); 2] =
-    [("wait_time_seconds", "wait_time"), ("visibility_timeout_seconds", "visibility_timeout")];
+const OF_BACKENDS: [(&str, &str); 3] = [
+    ("timeout_seconds", "timeout"),
+    ("visibility_timeout_seconds", "visibility_timeout"),
+    ("wait_time_seconds", "wait_time"),
+];
 
 /// Settings of the Python proxy that have no meaning here, and why: at the top level, in `[session]` and in backends' tables.
-const WITHOUT_EFFECT: [(&str, &str); 4] = [
+const WITHOUT_EFFECT: [(&str, &str); 5] = [
     (
         "backend_clients",
         "the clients are the proxy's own, with region and credentials as in every AWS program",
     ),
     ("connection_pool_size", "all sessions share one connection to the backend, so there is no pool"),
+    (
+        "max_retries",
+        "connecting is tried again until `timeout`, and what may have arrived is never sent again",
+    ),
     ("poll_interval_seconds", "long polls follow each other without a pause, so there is no interval"),
     (
         "transport_timeout_seconds",
@@ -54,6 +61,11 @@ pub(super) struct Renamed {
 pub fn canonical_backend(name: &str) -> String {
     let name = name.trim().to_ascii_lowercase().replace('_', "-");
     if name == "sns-sqs" { "snssqs".to_owned() } else { name }
+}
+
+/// The name of a backend's table, given its canonical name: bare keys of variables have no dashes.
+pub(super) fn table_of(name: &str) -> String {
+    name.replace('-', "_")
 }
 
 /// Puts every setting of a source where this program keeps it. `transport` is what `backend_transport` says in the end: the
@@ -95,7 +107,7 @@ pub(super) fn rename(values: Dict, transport: Option<&str>) -> Renamed {
 
 impl Renamed {
     fn put_backend(&mut self, name: &str, table: Value) {
-        let name = canonical_backend(name);
+        let name = table_of(&canonical_backend(name));
         let Value::Dict(_, settings) = table else {
             return self.put(&["backend", &name], &format!("backend.{name}"), table);
         };

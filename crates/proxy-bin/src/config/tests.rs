@@ -207,15 +207,16 @@ fn backends_are_known_by_every_spelling() {
     ] {
         assert_eq!(canonical_backend(name), canonical);
     }
-    let problems = refused(&format!("backend_transport = \"sns_sqs\"\n{SQS}"), &[]);
+    let problems = refused(&format!("backend_transport = \"kafka\"\n{SQS}"), &[]);
     assert_eq!(problems.len(), 1);
     assert!(problems[0].contains("this build of proxy-bin does not have"), "{problems:?}");
-    let problems = refused("[backend.sns_sqs]\nsns_topic_arn = \"x\"\n", &[]);
-    assert!(problems[0].starts_with("backend.snssqs asks for the backend \"snssqs\""), "{problems:?}");
+    assert!(problems[0].contains("cargo feature"), "{problems:?}");
+    let problems = refused("[backend.kafka]\ntopic = \"x\"\n", &[]);
+    assert!(problems[0].starts_with("backend.kafka asks for the backend \"kafka\""), "{problems:?}");
     let problems = refused("", &[]);
     assert!(problems[0].contains("[backend.sqs]"), "{problems:?}");
     // What is wrong with a table is told even though another backend is asked for.
-    let problems = refused("backend_transport = \"webhook\"\n[backend.sqs]\nwait_time = \"1h\"\n", &[]);
+    let problems = refused("backend_transport = \"kafka\"\n[backend.sqs]\nwait_time = \"1h\"\n", &[]);
     for expected in ["backend_transport asks", "backend.sqs.read_queue_url is", "backend.sqs.wait_time is"] {
         assert!(
             problems.iter().any(|problem| problem.starts_with(expected)),
