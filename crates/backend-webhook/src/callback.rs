@@ -27,6 +27,7 @@ use proxy_core::{
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+pub(crate) use self::refusal::NO_SESSION;
 use self::{key::CallbackKey, metrics::CallbackMetrics};
 use crate::config::CallbackSettings;
 

@@ -2,7 +2,9 @@
 
 mod callback;
 mod config;
+mod doctor;
 mod http_client;
+mod provision;
 #[cfg(feature = "streamable-http-webhook")]
 mod streamable_http;
 #[cfg(feature = "webhook")]

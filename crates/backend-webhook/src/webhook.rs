@@ -4,5 +4,9 @@
 
 pub(crate) mod backend;
 pub(crate) mod config;
+mod doctor;
+mod provision;
 mod receipt;
 mod request;
+
+pub use self::{doctor::doctor, provision::provision};

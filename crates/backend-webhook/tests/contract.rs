@@ -15,7 +15,7 @@ use backend_webhook::{WebhookBackend, WebhookConfig, WebhookParts};
 use prometheus_client::registry::Registry;
 use proxy_core::{
     ProxyContext,
-    backend::{Backend, Inbound, Inbox, Settlement},
+    backend::{Inbound, Inbox, Settlement},
     id::{InstanceId, RouteKey},
 };
 use reqwest::Client;

@@ -7,6 +7,9 @@ use axum::{
 
 use super::body::Unread;
 
+/// What a far end is told that has no business here. `doctor` knows a proxy by it.
+pub(crate) const NO_SESSION: &str = "no session waits here";
+
 /// Why a callback is refused. The far end sees the status and a sentence; the reason is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refusal {
@@ -68,9 +71,7 @@ impl Refusal {
 
     fn sentence(self) -> &'static str {
         match self {
-            Self::Path | Self::Foreign | Self::Secret | Self::Session | Self::Unroutable => {
-                "no session waits here"
-            }
+            Self::Path | Self::Foreign | Self::Secret | Self::Session | Self::Unroutable => NO_SESSION,
             Self::Method => "callbacks are sent with POST",
             Self::TooLarge => "the message is larger than max_message",
             Self::Slow => "the message did not come",

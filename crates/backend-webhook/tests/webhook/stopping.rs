@@ -1,0 +1,55 @@
+//! What happens to callbacks when the proxy, or the far end, goes.
+
+use proxy_core::{
+    backend::{Backend as _, Disposition, Settlement},
+    error::ErrorKind,
+};
+use reqwest::StatusCode;
+use tokio::sync::oneshot;
+
+use crate::harness::{ANSWER, World, in_time};
+
+#[tokio::test]
+async fn shutdown_answers_what_is_in_hand_and_takes_no_more() {
+    let mut world = World::start().await;
+    let route = world.route();
+    let (settle, settled) = oneshot::channel();
+    world.inbox.settle_next(Settlement::Later(Box::pin(async move { settled.await.unwrap() })));
+    let mut posting = tokio::task::JoinSet::new();
+    posting.spawn(world.callback(&route, ANSWER).send());
+    world.delivered().await;
+    world.shutdown.cancel();
+    let late = crate::harness::client().post(world.backend.callback_url(&route)).body(ANSWER);
+    // the listener is closed as soon as the task that serves has had its turn
+    while late.try_clone().unwrap().send().await.is_ok() {
+        world.delivered.try_recv().ok();
+        tokio::task::yield_now().await;
+    }
+    assert!(world.is_running(), "a message is in hand");
+    settle.send(Disposition::Accepted).unwrap();
+    let response = in_time(posting.join_next()).await.unwrap().unwrap().unwrap();
+    assert_eq!(response.status(), StatusCode::ACCEPTED);
+    world.stopped().await;
+    assert_eq!(world.backend.check().await.unwrap_err().kind(), ErrorKind::Unavailable);
+}
+
+#[tokio::test]
+async fn a_far_end_that_goes_away_does_not_cut_a_settlement_off() {
+    let mut world = World::start().await;
+    let route = world.route();
+    let (settle, settled) = oneshot::channel();
+    let (done, finished) = oneshot::channel();
+    world.inbox.settle_next(Settlement::Later(Box::pin(async move {
+        let disposition = settled.await.unwrap();
+        done.send(()).unwrap();
+        disposition
+    })));
+    let mut posting = tokio::task::JoinSet::new();
+    posting.spawn(world.callback(&route, ANSWER).send());
+    world.delivered().await;
+    posting.shutdown().await;
+    settle.send(Disposition::Accepted).unwrap();
+    in_time(finished).await.unwrap();
+    world.shutdown.cancel();
+    world.stopped().await;
+}
