@@ -12,12 +12,13 @@ use aws_common::{
     },
 };
 use proxy_core::config::{Problem, duration};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::arn::Arn;
 
 /// The table `[backend.snssqs]`: the topics, and how the queue is read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct SnsSqsConfig {
@@ -42,12 +43,14 @@ pub struct SnsSqsConfig {
     pub region: Option<String>,
     /// How long a poll waits for messages; whole seconds, 0 to 20 s (SQS `WaitTimeSeconds`). Default 20 s.
     #[serde(with = "duration", alias = "wait_time_seconds")]
+    #[schemars(with = "duration::Schema")]
     pub wait_time: Duration,
     /// How many messages a poll takes, 1 to 10 (SQS `MaxNumberOfMessages`). Default 10.
     pub max_messages: u8,
     /// How long a message that was read stays hidden from other readers until it is deleted; whole seconds, 1 s to 12 h (SQS
     /// `VisibilityTimeout`). Default 30 s.
     #[serde(with = "duration", alias = "visibility_timeout_seconds")]
+    #[schemars(with = "duration::Schema")]
     pub visibility_timeout: Duration,
     /// What the name of a created response queue begins with: 1 to 57 of `A-Z a-z 0-9 - _`. Default `mcp-proxy-responses`.
     pub response_queue_prefix: String,

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use frontend_http::{SecurityConfig, ServerConfig};
 use proxy_core::config::{Problem, SessionConfig, duration};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use backends::{BackendChoice, BackendTables};
@@ -25,7 +26,7 @@ pub use show::Setting;
 pub use source::{CONFIG_VARIABLE, PREFIX};
 
 /// Everything that can be configured.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Config {
@@ -44,13 +45,14 @@ pub struct Config {
 }
 
 /// The table `[shutdown]`: how the process ends.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct ShutdownConfig {
     /// How long requests in flight may take after the signal before they are ended with an error. Default 25 s: container
     /// platforms kill after 30 s.
     #[serde(with = "duration")]
+    #[schemars(with = "duration::Schema")]
     pub grace: Duration,
 }
 

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
 use proxy_core::config::{Problem, Secret, byte_size, duration};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{
@@ -11,7 +12,7 @@ use crate::config::{
 };
 
 /// The table `[backend.streamable_http_webhook]`: the server, and where its callbacks come in.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct StreamableHttpConfig {
@@ -31,9 +32,11 @@ pub struct StreamableHttpConfig {
     /// How long one attempt to connect to the server may take, to at most 1 h. Default 30 s. The answer has until the session's
     /// `request_timeout`.
     #[serde(with = "duration", alias = "timeout_seconds")]
+    #[schemars(with = "duration::Schema")]
     pub timeout: Duration,
     /// The largest message that is sent or taken, as a size such as `"16MiB"`. Default 16 MiB.
     #[serde(with = "byte_size")]
+    #[schemars(with = "byte_size::Schema")]
     pub max_message: usize,
     /// Headers of the operator's own, sent with every request to the server, such as credentials for it.
     pub headers: BTreeMap<String, Secret>,

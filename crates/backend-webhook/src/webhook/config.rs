@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
 use proxy_core::config::{Problem, Secret, byte_size, duration};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{
@@ -11,7 +12,7 @@ use crate::config::{
 };
 
 /// The table `[backend.webhook]`: the server, and where its answers come in.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct WebhookConfig {
@@ -23,6 +24,7 @@ pub struct WebhookConfig {
     /// How long the server may take to be connected to, attempts that fail included, and as long again to say that it has a message.
     /// More than nothing, at most an hour. Default 30 s.
     #[serde(with = "duration", alias = "timeout_seconds")]
+    #[schemars(with = "duration::Schema")]
     pub timeout: Duration,
     /// Headers of the operator's own for every request to the server. Their values are secrets.
     pub headers: BTreeMap<String, Secret>,
@@ -34,6 +36,7 @@ pub struct WebhookConfig {
     pub webhook_url: String,
     /// The largest message, either way. Default 16 MiB.
     #[serde(with = "byte_size")]
+    #[schemars(with = "byte_size::Schema")]
     pub max_message: usize,
 }
 

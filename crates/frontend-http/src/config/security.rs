@@ -8,6 +8,7 @@ use std::{
 };
 
 use proxy_core::config::{Problem, Secret, byte_size};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::ServerConfig;
@@ -16,7 +17,7 @@ use super::ServerConfig;
 const SINGLE_TOKEN_NAME: &str = "default";
 
 /// The table `[security]`: whom the front end serves, and how much of it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct SecurityConfig {
@@ -39,15 +40,17 @@ pub struct SecurityConfig {
     pub strict_accept: bool,
     /// The largest request body in bytes; a larger one gets 413. Default 4 MiB.
     #[serde(with = "byte_size")]
+    #[schemars(with = "byte_size::Schema")]
     pub max_body: usize,
     /// How many bytes of messages that clients have not taken yet, or may still resume, the process keeps. Beyond it new
     /// requests get 503. Default 256 MiB; at least `max_body`.
     #[serde(with = "byte_size")]
+    #[schemars(with = "byte_size::Schema")]
     pub max_memory: usize,
 }
 
 /// An entry of `auth_tokens`: a bearer token and whom it proves to be. Exactly one of `token` and `token_file` is given.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct AuthToken {

@@ -3,13 +3,14 @@
 use std::net::IpAddr;
 
 use proxy_core::config::Problem;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Paths that the front end serves itself.
 const OWN_PATHS: [&str; 4] = ["/livez", "/readyz", "/health", "/metrics"];
 
 /// The table `[server]`: where the front end listens.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct ServerConfig {

@@ -1,6 +1,7 @@
 //! The tables of the backends, and the choice between them: one of the two places that know which are in this build.
 
 use proxy_core::config::Problem;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::within;
@@ -14,7 +15,7 @@ use super::within;
 compile_error!("proxy-bin needs at least one backend: build it with `--features sqs`, say");
 
 /// The tables `[backend.…]`: one for each backend of this build.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct BackendTables {

@@ -2,8 +2,9 @@
 //!
 //! For fields: `#[serde(with = "proxy_core::config::byte_size")]`.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
+use schemars::{JsonSchema, SchemaGenerator, json_schema};
 use serde::{Deserializer, Serializer, de};
 
 /// What to write where a size is wanted, for problems.
@@ -65,6 +66,30 @@ pub fn serialize<S: Serializer>(bytes: &usize, serializer: S) -> Result<S::Ok, S
 /// What [`parse`] refuses, and anything that is neither text nor a whole number.
 pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
     deserializer.deserialize_any(ByteSizeVisitor)
+}
+
+/// What sizes are in a JSON Schema: `#[schemars(with = "byte_size::Schema")]`.
+#[derive(Debug)]
+pub enum Schema {}
+
+impl JsonSchema for Schema {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "ByteSize".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> schemars::Schema {
+        json_schema!({
+            "anyOf": [
+                { "type": "string", "pattern": r"^\s*\d+\s*([kKmMgG][iI]?)?[bB]?\s*$" },
+                { "type": "integer", "minimum": 0 }
+            ],
+            "examples": ["4MiB", "512KiB", 1048576]
+        })
+    }
 }
 
 struct ByteSizeVisitor;

@@ -2,8 +2,9 @@
 //!
 //! For fields: `#[serde(with = "proxy_core::config::duration")]`, or `…::duration::option`.
 
-use std::{fmt, time::Duration};
+use std::{borrow::Cow, fmt, time::Duration};
 
+use schemars::{JsonSchema, SchemaGenerator, json_schema};
 use serde::{Deserializer, Serializer, de};
 
 /// What to write where a duration is wanted, for problems.
@@ -50,6 +51,30 @@ pub fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S:
 /// What [`parse`] refuses, and anything that is neither text nor a number.
 pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     deserializer.deserialize_any(DurationVisitor)
+}
+
+/// What durations are in a JSON Schema: `#[schemars(with = "duration::Schema")]`.
+#[derive(Debug)]
+pub enum Schema {}
+
+impl JsonSchema for Schema {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Duration".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> schemars::Schema {
+        json_schema!({
+            "anyOf": [
+                { "type": "string", "pattern": r"^\s*(\d+(\.\d+)?|(\d+\s*[a-zA-Zµ]+\s*)+)\s*$" },
+                { "type": "number", "minimum": 0 }
+            ],
+            "examples": ["300s", "1h 30m", "250ms", 20]
+        })
+    }
 }
 
 /// Durations that may be left out.

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Problem, duration};
@@ -11,28 +12,37 @@ use super::{Problem, duration};
 const LONGEST_REQUEST: Duration = Duration::from_hours(7 * 24);
 
 /// The table `[session]`: how long sessions and requests live, and how many there may be.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct SessionConfig {
     /// How long a session may be idle before it is closed: no request in flight, no stream open. Default 300 s, as in the
     /// Python proxy.
     #[serde(with = "duration")]
+    #[schemars(with = "duration::Schema")]
     pub session_timeout: Duration,
-    /// How many sessions there may be at once; one more gets 503. Default 100, as in the Python proxy.
+    /// How many sessions there may be at once; one more gets 503. Default 100, as in the Python proxy. With `stateless`, how many
+    /// requests are served at once; as many more wait, each for its own `request_timeout` at most, and one more than that gets
+    /// 503.
     pub max_sessions: usize,
-    /// Serve every request without a session. Not supported yet: `true` is a problem. Default `false`.
+    /// Serve every HTTP request without a session. Each borrows one of a pool that the proxy itself opens at the server, by
+    /// principal and protocol version; an idle one is closed after `session_timeout`. The server cannot ask the client anything,
+    /// there is no standalone stream, nothing can be resumed or cancelled, and `resources/subscribe`, `resources/unsubscribe`,
+    /// `logging/setLevel` and tasks get -32601. Default `false`.
     pub stateless: bool,
     /// How long the far end may be silent about a request before it is ended with an error; progress starts it anew (MCP
     /// 2025-11-25, basic/lifecycle, timeouts). Default 300 s.
     #[serde(with = "duration")]
+    #[schemars(with = "duration::Schema")]
     pub request_timeout: Duration,
     /// How long a request may take in all, progress or not (same source). Default 1 h, at most 7 days.
     #[serde(with = "duration")]
+    #[schemars(with = "duration::Schema")]
     pub request_timeout_max: Duration,
     /// How long an HTTP client waits for an answer as plain JSON before its response becomes a stream of server-sent events.
     /// Default 250 ms.
     #[serde(with = "duration")]
+    #[schemars(with = "duration::Schema")]
     pub sse_after: Duration,
     /// How many requests a session may have in flight; one more gets 429. Default 64.
     pub max_exchanges: usize,
@@ -41,15 +51,17 @@ pub struct SessionConfig {
 }
 
 /// The table `[session.tools.NAME]`: what differs for calls of one tool.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct ToolTimeouts {
     /// Instead of the session's `request_timeout`. Left out: the same.
     #[serde(with = "duration::option")]
+    #[schemars(with = "Option<duration::Schema>")]
     pub request_timeout: Option<Duration>,
     /// Instead of the session's `request_timeout_max`. Left out: the same.
     #[serde(with = "duration::option")]
+    #[schemars(with = "Option<duration::Schema>")]
     pub request_timeout_max: Option<Duration>,
 }
 
@@ -104,13 +116,6 @@ impl SessionConfig {
             if value == 0 {
                 problems.push(Problem::new(key, "is 0, so no request could be served", example));
             }
-        }
-        if self.stateless {
-            problems.push(Problem::new(
-                "stateless",
-                "is true, but this version serves every client in a session of its own",
-                "leave it out or write stateless = false",
-            ));
         }
         problems.extend(timeout_problems("", self.timeouts(None)));
         for (name, own) in &self.tools {
@@ -184,7 +189,7 @@ mod tests {
     #[test]
     fn every_problem_is_reported_at_once() {
         let config = read(
-            r#"{"session_timeout": 0, "max_sessions": 0, "stateless": true, "request_timeout": "2h", "max_exchanges": 0,
+            r#"{"session_timeout": 0, "max_sessions": 0, "request_timeout": "2h", "max_exchanges": 0,
                 "tools": {"slow": {"request_timeout_max": "8days"}, "fast": {"request_timeout": 0}, "same": {}}}"#,
         );
         assert_eq!(
@@ -193,7 +198,6 @@ mod tests {
                 "session_timeout",
                 "max_sessions",
                 "max_exchanges",
-                "stateless",
                 "request_timeout",
                 "tools.fast.request_timeout",
                 "tools.slow.request_timeout_max"
