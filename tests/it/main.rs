@@ -7,6 +7,7 @@ mod clients;
 mod conformance;
 mod far_end_restart;
 mod fifo;
+mod fixture;
 mod many_clients;
 mod operator;
 mod outage;

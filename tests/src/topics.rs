@@ -1,9 +1,9 @@
 //! Queues and topics on an emulator, wired as SNS+SQS needs them.
 
 use anyhow::{Context as _, Result};
-use aws_sdk_sns::config::{BehaviorVersion, Config, Credentials, Region};
 use aws_sdk_sqs::types::QueueAttributeName;
-use testkit::emulator::client_for;
+use serde_json::json;
+use testkit::emulator::{client_for, sns_client_for};
 
 /// What names of FIFO queues and topics end in.
 const FIFO: &str = ".fifo";
@@ -37,20 +37,9 @@ impl Topics {
     }
 }
 
-/// A client of the SNS at this endpoint.
-pub fn sns(endpoint: &str) -> aws_sdk_sns::Client {
-    let config = Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new("us-east-1"))
-        .credentials_provider(Credentials::new("test", "secret", None, None, "e2e"))
-        .endpoint_url(endpoint)
-        .http_client(aws_smithy_http_client::Builder::new().build_http());
-    aws_sdk_sns::Client::from_conf(config.build())
-}
-
 /// Creates a topic and returns its ARN.
 pub async fn create_topic(endpoint: &str, name: &str) -> Result<String> {
-    let mut create = sns(endpoint).create_topic().name(name);
+    let mut create = sns_client_for(endpoint, "test").create_topic().name(name);
     if name.ends_with(FIFO) {
         create = create.attributes("FifoTopic", "true");
     }
@@ -75,7 +64,18 @@ pub async fn subscribe(endpoint: &str, topic: &str, queue: &str, raw: bool) -> R
         sqs.get_queue_attributes().queue_url(queue).attribute_names(QueueAttributeName::QueueArn);
     let attributes = attributes.send().await?.attributes.unwrap_or_default();
     let arn = attributes.get(&QueueAttributeName::QueueArn).context("a queue without an ARN")?;
-    let subscribe = sns(endpoint).subscribe().topic_arn(topic).protocol("sqs").endpoint(arn);
+    // A topic sends only to a queue whose policy lets it.
+    let policy = json!({"Version": "2012-10-17", "Statement": [{
+        "Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": arn,
+        "Condition": {"ArnEquals": {"aws:SourceArn": topic}},
+    }]});
+    let set = sqs.set_queue_attributes().queue_url(queue);
+    set.attributes(QueueAttributeName::Policy, policy.to_string()).send().await?;
+    let subscribe =
+        sns_client_for(endpoint, "test").subscribe().topic_arn(topic).protocol("sqs").endpoint(arn);
     subscribe.attributes("RawMessageDelivery", raw.to_string()).send().await?;
     Ok(())
 }
