@@ -5,6 +5,7 @@
 pub mod backend;
 mod backend_metrics;
 mod backoff;
+mod client;
 pub mod config;
 pub mod error;
 pub mod id;

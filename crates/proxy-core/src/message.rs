@@ -230,6 +230,11 @@ impl Response {
         Self::compose(Some(id), "result", "{}", Outcome::Result)
     }
 
+    /// A result, as a JSON text.
+    pub(crate) fn result_of(id: RequestId, result: &str) -> Self {
+        Self::compose(Some(id), "result", result, Outcome::Result)
+    }
+
     /// An error. Without an id it is one about a message whose id could not be read, which is written as `null`.
     pub fn error(id: Option<RequestId>, error: &ErrorObject<'_>) -> Self {
         Self::compose(id, "error", &error.to_json(), Outcome::Error)

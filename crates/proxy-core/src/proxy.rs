@@ -20,7 +20,7 @@ use crate::{
     refusal::Refusal,
     reply::{EventStream, Media, Pending},
     router::Router,
-    state::{Closing, Key, Outgoing, Receipt},
+    state::{Closing, Key, NO_SESSION, Outgoing, Receipt},
     version::ProtocolVersion,
 };
 
@@ -91,6 +91,26 @@ impl Proxy {
             self.router.admit(|state, now| state.forward(session, caller, messages, media, now))?;
         self.send_all(outgoing);
         Ok(forwarded.map(|(key, stream)| Pending::new(Arc::clone(&self.router), key, stream)))
+    }
+
+    /// Takes what a client without a session sent in one go (`stateless = true`): one message, or a batch where this revision has
+    /// batches. Each request is served in a session of the proxy's own that was lent for it; nothing can be resumed. `None` where
+    /// nothing of it wants an answer.
+    ///
+    /// `version` is the revision that the client speaks. `initialize` is answered from what the proxy's own initialize got, `ping`
+    /// here; what needs a session gets -32601. A client that goes away takes nothing with it: the lent session comes back when its
+    /// request has ended.
+    pub fn call(
+        self: &Arc<Self>,
+        caller: &Principal,
+        version: ProtocolVersion,
+        messages: Vec<Message>,
+        media: Media,
+    ) -> Result<Option<Pending>, Refusal> {
+        let (stream, outgoing) =
+            self.router.admit(|state, now| state.call(caller, version, messages, media, now))?;
+        self.send_all(outgoing);
+        Ok(stream.map(|stream| Pending::new(Arc::clone(&self.router), NO_SESSION, stream)))
     }
 
     /// The revision that the session agreed on; [`ProtocolVersion::ASSUMED`] while that is not known.
@@ -169,6 +189,11 @@ impl Proxy {
     /// The backend's name.
     pub fn backend_name(&self) -> &'static str {
         self.backend.name()
+    }
+
+    /// Whether clients over HTTP have no sessions of their own (`stateless = true`): their front end uses [`Self::call`] alone.
+    pub fn is_stateless(&self) -> bool {
+        self.router.look(crate::state::State::is_stateless)
     }
 
     /// Whether the proxy takes nothing new any more.
@@ -252,7 +277,8 @@ impl Proxy {
                         if let Err(error) = proxy.backend.close(&remote).await {
                             tracing::debug!(route = ?remote.route, error.r#type = error.kind().as_str(), %error, "the far end could not be told that a session ended");
                         }
-                        proxy.router.update(|state, _| state.closed(session));
+                        let ((), outgoing) = proxy.router.transition(|state, now| state.closed(session, now));
+                        proxy.send_all(outgoing);
                     });
                 }
             }

@@ -14,6 +14,9 @@ pub enum Refusal {
     /// As many sessions as are allowed are open.
     #[error("the proxy holds as many sessions as it may: try again later")]
     TooManySessions,
+    /// As many requests as may wait for a session do so; without sessions of the clients' own (`stateless = true`).
+    #[error("as many requests as may wait for the server do so: try again later")]
+    TooManyWaiting,
     /// As many requests as one session may have are in flight.
     #[error("the session has as many requests in flight as it may: wait for answers first")]
     TooManyExchanges,
@@ -48,6 +51,7 @@ impl Refusal {
             Self::InvalidRequest(_) => code::INVALID_REQUEST,
             Self::InvalidParams(_) => code::INVALID_PARAMS,
             Self::TooManySessions
+            | Self::TooManyWaiting
             | Self::TooManyExchanges
             | Self::OutOfMemory
             | Self::Draining
@@ -61,6 +65,7 @@ impl Refusal {
         match self {
             Self::SessionNotFound => "session_not_found",
             Self::TooManySessions => "too_many_sessions",
+            Self::TooManyWaiting => "too_many_waiting",
             Self::TooManyExchanges => "too_many_exchanges",
             Self::OutOfMemory => "out_of_memory",
             Self::Draining => "draining",
@@ -75,7 +80,7 @@ impl Refusal {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::TooManySessions | Self::OutOfMemory | Self::Draining => Some(Duration::from_secs(5)),
-            Self::TooManyExchanges => Some(Duration::from_secs(1)),
+            Self::TooManyWaiting | Self::TooManyExchanges => Some(Duration::from_secs(1)),
             Self::StreamTakenOver { retry_after } => Some(*retry_after),
             Self::SessionNotFound | Self::UnknownEvent | Self::InvalidRequest(_) | Self::InvalidParams(_) => {
                 None

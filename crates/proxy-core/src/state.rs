@@ -9,6 +9,7 @@ mod exchange;
 mod far_end;
 pub(crate) mod memory;
 mod outbox;
+mod pool;
 mod probe;
 mod route;
 mod session;
@@ -20,7 +21,8 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use self::{
-    close::Departing, memory::Memory, outbox::Outbox, session::Session, stream::Stream, timers::Timers,
+    close::Departing, memory::Memory, outbox::Outbox, pool::Pools, session::Session, stream::Stream,
+    timers::Timers,
 };
 use crate::{
     config::SessionConfig,
@@ -34,6 +36,7 @@ pub(crate) use self::{
     admit::Reading,
     close::Closing,
     outbox::{Outgoing, Receipt},
+    pool::NO_SESSION,
 };
 
 /// How often a session's standalone stream may be taken over. The official TypeScript SDK (1.x) would else displace its own
@@ -70,6 +73,7 @@ pub(crate) struct State {
     next_key: Key,
     timers: Timers,
     outbox: Outbox,
+    pools: Pools,
     /// Exchanges without an answer, of all sessions.
     in_flight: usize,
     draining: bool,
@@ -104,6 +108,7 @@ impl State {
             next_key: 0,
             timers: Timers::default(),
             outbox: Outbox::default(),
+            pools: Pools::default(),
             in_flight: 0,
             draining: false,
             searched_at: None,
@@ -123,8 +128,13 @@ impl State {
         self.sessions.len()
     }
 
+    /// Requests that have no answer yet, and handshakes of the proxy's own.
     pub(crate) fn exchange_count(&self) -> usize {
-        self.in_flight
+        self.in_flight + self.pools.waiting()
+    }
+
+    pub(crate) fn is_stateless(&self) -> bool {
+        self.config.stateless
     }
 
     pub(crate) fn is_draining(&self) -> bool {

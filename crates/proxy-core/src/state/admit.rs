@@ -15,7 +15,7 @@ use super::{
 use crate::{
     backend::Remote,
     id::{RouteKey, SessionId},
-    message::{Message, Notification, ProgressToken, Request, RequestId, Response},
+    message::{ClientCapabilities, Message, Notification, ProgressToken, Request, RequestId, Response},
     metrics::method_label,
     principal::Principal,
     refusal::Refusal,
@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// How many sessions that have ended the backend may still be busy with, at least, while new ones are taken.
-const MAX_DEPARTING: usize = 1_000;
+pub(super) const MAX_DEPARTING: usize = 1_000;
 
 impl State {
     /// Opens a session with its `initialize` request.
@@ -49,25 +49,38 @@ impl State {
             }
         };
         let token = request.progress_token()?.cloned();
+        let key = self.add_session(caller, asked.capabilities, now);
+        let memory = Arc::clone(&self.memory);
+        let session = self.sessions.get_mut(&key).ok_or(Refusal::SessionNotFound)?;
+        let id = session.id.clone();
+        let stream = session.add_stream(|number| Stream::for_exchanges(number, 1, media, memory));
+        if let Err(refusal) = self.begin(key, request, token, stream.number(), now, now) {
+            self.close_session(key, Closing::HandshakeFailed, now);
+            return Err(refusal);
+        }
+        Ok(Opened { key, session: id, stream })
+    }
+
+    /// A new session, of which the far end knows nothing yet.
+    pub(super) fn add_session(
+        &mut self,
+        principal: &Principal,
+        capabilities: ClientCapabilities,
+        now: Instant,
+    ) -> Key {
         let key = self.next_key;
         self.next_key += 1;
         let route = RouteKey::random(&self.instance);
         let id = SessionId::random();
         let remote = Remote { route: route.clone(), peer: None };
-        let mut session = Session::new(key, id.clone(), caller.clone(), remote, asked.capabilities, now);
+        let mut session = Session::new(key, id.clone(), principal.clone(), remote, capabilities, now);
         session.idle_at = now + self.config.session_timeout;
         self.timers.set(session.idle_at, key, Due::Idle);
-        let memory = Arc::clone(&self.memory);
-        let stream = session.add_stream(|number| Stream::for_exchanges(number, 1, media, memory));
         self.sessions.insert(key, session);
-        self.by_id.insert(id.clone(), key);
+        self.by_id.insert(id, key);
         self.by_route.insert(route, key);
         self.metrics.sessions.inc();
-        if let Err(refusal) = self.begin(key, request, token, stream.number(), now) {
-            self.close_session(key, Closing::HandshakeFailed, now);
-            return Err(refusal);
-        }
-        Ok(Opened { key, session: id, stream })
+        key
     }
 
     /// Takes what a client sent in one go, all of it or nothing. Returns the stream of the answers, if there is something to
@@ -100,7 +113,7 @@ impl State {
                     if request.method() == "ping" {
                         stream.push(Kind::Answer, Response::empty_result(request.id().clone()).into_text());
                     } else {
-                        self.begin(key, request, token, stream.number(), now)?;
+                        self.begin(key, request, token, stream.number(), now, now)?;
                     }
                 }
                 (Message::Request(_), None) => {}
@@ -124,7 +137,7 @@ impl State {
     }
 
     /// Whether a new request or session may come in at all.
-    fn admit_more(&mut self, now: Instant) -> Result<(), Refusal> {
+    pub(super) fn admit_more(&mut self, now: Instant) -> Result<(), Refusal> {
         if self.draining {
             return Err(Refusal::Draining);
         }
@@ -175,13 +188,14 @@ impl State {
         Ok(tokens)
     }
 
-    /// Registers the exchange, and then has its request sent.
-    fn begin(
+    /// Registers the exchange of a request that was admitted at `since`, and then has it sent.
+    pub(super) fn begin(
         &mut self,
         key: Key,
         request: Request,
         token: Option<ProgressToken>,
         stream: u64,
+        since: Instant,
         now: Instant,
     ) -> Result<(), Refusal> {
         let timeouts = self.config.timeouts(request.tool_name());
@@ -191,22 +205,24 @@ impl State {
         let wire_token = token.is_some().then(|| ProgressToken::string(wire.clone()));
         let is_initialize = request.method() == "initialize";
         let is_held = session.phase == Phase::Confirming;
-        let timer_at = now + timeouts.silence.min(timeouts.absolute);
+        let ends_at = since + timeouts.absolute;
+        let timer_at = (now + timeouts.silence).min(ends_at);
         let exchange = Exchange {
-            client_id: Some(request.id().clone()),
+            client_id: session.asks_for_client(is_initialize).then(|| request.id().clone()),
             token,
             method: method_label(request.method()),
             is_initialize,
             stream,
             sending: if is_held { Sending::Held } else { Sending::UnderWay },
-            started: now,
+            started: since,
             last_heard: now,
             timeouts,
-            ends_at: now + timeouts.absolute,
+            ends_at,
             timer_at,
             asking: 0,
             heard: Heard::default(),
             held_answer: None,
+            borrower: None,
         };
         let message = request.readdressed(RequestId::string(wire), wire_token.as_ref())?;
         let deadline = now + timeouts.silence;
@@ -249,7 +265,7 @@ impl State {
         }
     }
 
-    fn finish_handshake(&mut self, key: Key, notification: Notification, now: Instant) {
+    pub(super) fn finish_handshake(&mut self, key: Key, notification: Notification, now: Instant) {
         let Some(session) = self.sessions.get_mut(&key) else { return };
         if session.phase != Phase::Answered {
             return self.metrics.discard("unexpected_initialized");

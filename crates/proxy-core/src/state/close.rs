@@ -31,6 +31,8 @@ pub(crate) enum Closing {
     Gone,
     /// The backend is finished.
     BackendFailed,
+    /// It was lent for a request that did not end with its answer.
+    NotLentAgain,
 }
 
 impl Closing {
@@ -43,6 +45,7 @@ impl Closing {
             Self::HandshakeFailed => "handshake_failed",
             Self::Gone => "session_gone",
             Self::BackendFailed => "backend_failed",
+            Self::NotLentAgain => "not_lent_again",
         }
     }
 
@@ -59,6 +62,7 @@ impl Closing {
             Self::BackendFailed => {
                 "the proxy's transport to the server failed for good; the request may have run"
             }
+            Self::NotLentAgain => "another request left the session unusable",
         }
     }
 }
@@ -110,7 +114,7 @@ impl State {
         for number in in_flight {
             self.end_exchange(key, number, Ending::Closed(closing), now);
         }
-        let Some(session) = self.sessions.remove(&key) else { return };
+        let Some(mut session) = self.sessions.remove(&key) else { return };
         self.timers.clear(session.idle_at, key, Due::Idle);
         if let Some(until) = session.probe.as_ref().and_then(|probe| probe.until) {
             self.timers.clear(until, key, Due::Probe);
@@ -129,10 +133,14 @@ impl State {
         self.metrics.sessions.dec();
         self.metrics.sessions_closed.get_or_create(&ReasonLabel { reason: closing.as_str() }).inc();
         tracing::debug!(route = ?session.remote.route, reason = closing.as_str(), "session closed");
+        let pooled = session.pooled.take();
         if session.next_number > 0 {
             let departing = Departing { remote: session.remote, farewells, under_way: session.under_way };
             self.departing.insert(key, departing);
             self.close_if_all_sent(key);
+        }
+        if let Some(pooled) = pooled {
+            self.left_pool(key, pooled, closing, now);
         }
     }
 
@@ -161,12 +169,14 @@ impl State {
     }
 
     /// The backend has closed a session's path, or could not.
-    pub(crate) fn closed(&mut self, key: Key) {
+    pub(crate) fn closed(&mut self, key: Key, now: Instant) {
         self.departing.remove(&key);
+        self.serve_waiting(now);
     }
 
     /// Ends every session.
     pub(crate) fn close_all(&mut self, closing: Closing, now: Instant) {
+        self.end_waiting(closing);
         let keys: Vec<Key> = self.sessions.keys().copied().collect();
         for key in keys {
             self.close_session(key, closing, now);

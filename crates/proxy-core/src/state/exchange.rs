@@ -4,7 +4,14 @@ use std::collections::BTreeSet;
 
 use tokio::time::Instant;
 
-use super::{Key, Receipt, State, close::Closing, session::Phase, stream::Kind, timers::Due};
+use super::{
+    Key, Receipt, State,
+    close::Closing,
+    pool::{Borrower, Failure, LeaseEnd},
+    session::Phase,
+    stream::Kind,
+    timers::Due,
+};
 use crate::{
     backend::Sent,
     config::Timeouts,
@@ -40,6 +47,8 @@ pub(super) struct Exchange {
     pub(super) heard: Heard,
     /// The answer, while messages that were sent before it are missing.
     pub(super) held_answer: Option<HeldAnswer>,
+    /// What may be tried in another session, while it is certain that the far end does not have it.
+    pub(super) borrower: Option<Box<Borrower>>,
 }
 
 /// An answer that overtook what was sent before it.
@@ -148,6 +157,11 @@ impl State {
                     Receipt::Request(number) => Some(number),
                     Receipt::Initialized | Receipt::Told | Receipt::Ours | Receipt::Probe => None,
                 };
+                if error.delivery() == Delivery::NotSent
+                    && exchange.is_some_and(|number| self.try_another(key, number, now))
+                {
+                    return;
+                }
                 return self.lose_session(key, exchange, &error, now);
             }
             Err(error) => Err(error),
@@ -158,7 +172,7 @@ impl State {
             Receipt::Initialized => match result {
                 Ok(()) => {
                     session.telling = session.telling.saturating_sub(1);
-                    self.confirm(key);
+                    self.confirm(key, now);
                 }
                 Err(error) => {
                     tracing::warn!(error.r#type = error.kind().as_str(), %error, "a handshake could not be finished");
@@ -181,13 +195,14 @@ impl State {
         };
         if let Some(exchange) = session.exchanges.get_mut(&number) {
             exchange.sending = sending;
+            exchange.borrower = None;
         } else if let Some(cancellation) = cancelled {
             self.tell_cancelled(key, number, cancellation, now);
         }
     }
 
     /// The handshake is over: what waited for it goes out.
-    fn confirm(&mut self, key: Key) {
+    fn confirm(&mut self, key: Key, now: Instant) {
         let Some(session) = self.sessions.get_mut(&key) else { return };
         session.phase = Phase::Open;
         for mut outgoing in std::mem::take(&mut session.held) {
@@ -200,6 +215,7 @@ impl State {
             }
             session.post(outgoing, &mut self.outbox);
         }
+        self.offer(key, now);
     }
 
     /// Ends an exchange, once: hands the client what it gets, frees everything, and tells the far end where it should stop.
@@ -227,6 +243,8 @@ impl State {
             .exchange_duration
             .get_or_create(&MethodLabel { method: exchange.method })
             .observe((now - exchange.started).as_secs_f64());
+        let lease_end = ending.lease_end();
+        let failure = session.pooled.as_ref().and_then(|_| Failure::of(&ending, &exchange));
         let wire = session.wire_id(number);
         let stop = ending.cancellation(&wire).filter(|_| !exchange.is_initialize);
         if let Some(stream) = session.streams.get(&exchange.stream) {
@@ -236,7 +254,10 @@ impl State {
                 }
                 _ => stream.abandon_one(),
             }
-            if stream.is_complete() {
+            if session.pooled.is_some() {
+                // It is the borrower's, and nothing can be resumed.
+                session.streams.remove(&exchange.stream);
+            } else if stream.is_complete() {
                 session.retire_stream(exchange.stream, now, &mut self.timers);
             }
         }
@@ -250,7 +271,10 @@ impl State {
             }
             (_, None) => {}
         }
-        if exchange.is_initialize && !matches!(labels.outcome, "result" | "session_closed") {
+        if !exchange.is_initialize {
+            self.end_lease(key, &exchange, lease_end, now);
+        } else if !matches!(labels.outcome, "result" | "session_closed") {
+            self.note_failure(key, failure);
             self.close_session(key, Closing::HandshakeFailed, now);
         }
     }
@@ -266,6 +290,23 @@ impl State {
 }
 
 impl Ending<'_> {
+    /// What whoever asked is told of a revision that nobody here can speak.
+    pub(super) const UNSUPPORTED: &'static str =
+        "the server agreed on a protocol version that this proxy does not know";
+
+    /// What it means for a session that was lent for the exchange.
+    fn lease_end(&self) -> LeaseEnd {
+        match self {
+            Self::Answered(_) => LeaseEnd::Answered,
+            Self::TimedOut { absolute: false } => LeaseEnd::Silent,
+            Self::Failed(error) if error.kind() == ErrorKind::SessionGone => LeaseEnd::Gone,
+            Self::Closed(_) => LeaseEnd::Closing,
+            Self::TimedOut { absolute: true } | Self::Failed(_) | Self::Cancelled(_) | Self::Unsupported => {
+                LeaseEnd::Other
+            }
+        }
+    }
+
     /// The word for the `outcome` label.
     fn outcome(&self) -> &'static str {
         match self {
@@ -329,10 +370,7 @@ impl Ending<'_> {
             }
             Self::Failed(failure) => error(&failure.to_string(), failure.kind().as_str()),
             Self::Closed(closing) => error(closing.sentence(), closing.as_str()),
-            Self::Unsupported => error(
-                "the server agreed on a protocol version that this proxy does not know",
-                "unsupported_version",
-            ),
+            Self::Unsupported => error(Self::UNSUPPORTED, "unsupported_version"),
         }
     }
 }

@@ -183,7 +183,11 @@ impl State {
             Some(version) => {
                 session.version = Some(version);
                 session.phase = Phase::Answered;
+                let result = session.pooled.as_ref().and_then(|_| response.result().map(str::to_owned));
                 self.end_exchange(key, number, Ending::Answered(response), now);
+                if let Some(result) = result {
+                    self.finish_pooled(key, &result, now);
+                }
             }
             None => self.end_exchange(key, number, Ending::Unsupported, now),
         }
@@ -198,7 +202,8 @@ impl State {
         let about_session =
             response.is_error() && response.id().is_none_or(|id| id.as_string() == Some(SERVER_ERROR_ID));
         let only = self.sessions.get(&envelope.key).and_then(|session| match session.exchanges.len() {
-            1 => session.exchanges.keys().next().copied(),
+            // In a lent session it may be about an earlier borrower's request.
+            1 if session.pooled.is_none() => session.exchanges.keys().next().copied(),
             _ => None,
         });
         match only {
@@ -295,6 +300,12 @@ impl State {
         now: Instant,
     ) -> Disposition {
         let Some(session) = self.sessions.get_mut(&envelope.key) else { return Disposition::Unroutable };
+        if session.pooled.is_some()
+            && envelope.related.is_none_or(|number| !session.exchanges.contains_key(&number))
+        {
+            self.metrics.discard("unrelated_in_pool");
+            return Disposition::Unroutable;
+        }
         let (stream, exchange) = session.stream_for(envelope.related, &self.memory);
         if let Some(exchange) = exchange.and_then(|number| session.exchanges.get_mut(&number)) {
             exchange.last_heard = now;
@@ -358,7 +369,7 @@ impl State {
             );
             return session.post(outgoing, &mut self.outbox);
         }
-        if !session.capabilities.allow(&request) {
+        if session.pooled.is_some() || !session.capabilities.allow(&request) {
             session.remember_server_request(id.clone());
             let error = ErrorObject::new(
                 code::METHOD_NOT_FOUND,

@@ -12,6 +12,7 @@ use super::{
     exchange::Exchange,
     memory::Memory,
     outbox::Outbox,
+    pool::Pooled,
     probe::Probe,
     stream::{Remains, Stream},
     timers::{Due, Timers},
@@ -81,6 +82,8 @@ pub(super) struct Session {
     pub(super) probe: Option<Probe>,
     /// The far end is known to go by the proposed session id.
     pub(super) took_proposed: bool,
+    /// Its place in its pool, where the proxy itself is the client.
+    pub(super) pooled: Option<Pooled>,
 }
 
 /// A request of the server's that waits for the client.
@@ -130,12 +133,18 @@ impl Session {
             taken_over_at: None,
             probe: None,
             took_proposed: false,
+            pooled: None,
         }
     }
 
     /// An open stream or an exchange in flight is activity.
     pub(super) fn is_active(&self) -> bool {
         !self.exchanges.is_empty() || self.streams.values().any(|stream| stream.has_reader())
+    }
+
+    /// Whether a request is a client's, and not the proxy's own `initialize`.
+    pub(super) fn asks_for_client(&self, is_initialize: bool) -> bool {
+        self.pooled.is_none() || !is_initialize
     }
 
     pub(super) fn wire_id(&self, number: u64) -> WireId {

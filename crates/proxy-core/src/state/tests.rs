@@ -8,8 +8,10 @@ mod exchanges;
 mod far_end;
 mod handshake;
 mod interleavings;
+mod lending;
 mod model;
 mod ordering;
+mod pool;
 mod replay;
 mod server_requests;
 mod speed;
@@ -26,7 +28,7 @@ use prometheus_client::registry::Registry;
 use tokio::time::Instant;
 
 use super::{
-    Key, Outgoing, Reading, Receipt, State,
+    Key, NO_SESSION, Outgoing, Reading, Receipt, State,
     memory::Memory,
     session::Phase,
     stream::{Cursor, Decision, Media, Stream},
@@ -172,7 +174,7 @@ impl Rig {
                     }
                     Outgoing::Close { session, farewells, .. } => {
                         sent.extend(farewells);
-                        self.state.closed(session);
+                        self.state.closed(session, self.now);
                     }
                 }
             }
@@ -276,6 +278,7 @@ impl Rig {
         assert_eq!((state.sessions.len(), state.by_id.len(), state.by_route.len()), (0, 0, 0));
         assert_eq!((state.departing.len(), state.timers.len(), state.in_flight), (0, 0, 0));
         assert_eq!((state.outbox.is_empty(), state.outbox.own()), (true, 0));
+        assert!(state.pools.is_empty(), "{:?}", state.pools);
         assert_eq!(self.memory.used(), 0, "memory is given back");
     }
 }

@@ -27,6 +27,8 @@ pub(super) enum Due {
     Replay(u64),
     /// A sign of life from the far end.
     Probe,
+    /// The request with this number, which waits for a session.
+    Waiter(u64),
 }
 
 /// All deadlines, earliest first.
@@ -75,6 +77,7 @@ impl State {
                 Due::ServerRequest(number) => self.expire_server_request(key, number, now),
                 Due::Replay(number) => self.expire_replay(key, number, now),
                 Due::Probe => self.expire_probe(key, now),
+                Due::Waiter(number) => self.expire_waiter(number, now),
             }
         }
     }

@@ -16,7 +16,7 @@ fn ending_a_session_ends_its_requests_and_tells_the_far_end() {
     assert_eq!(told.len(), 2, "{told:?}");
     assert!(told[0].contains("notifications/cancelled") && told[0].contains(&wire.to_string()), "{told:?}");
     assert_eq!(reason(told[1]).as_deref(), Some("session_closed"), "no server request is left unanswered");
-    rig.state.closed(session);
+    rig.state.closed(session, rig.now);
     let answers = Reader::of(&client, &stream).read();
     assert_eq!(reason(answers.0.last().unwrap()).as_deref(), Some("session_closed"));
     assert!(reader.read().1);
@@ -51,7 +51,7 @@ fn a_path_is_closed_only_after_everything_on_it_is_out() {
             rig.state.sent(session, receipt, outcome, rig.now);
             let (session, _, farewells) = rig.closing();
             assert_eq!(farewells.len(), expected, "cancelled before: {cancelled_before}");
-            rig.state.closed(session);
+            rig.state.closed(session, rig.now);
             rig.assert_empty();
         }
     }

@@ -29,7 +29,7 @@ struct World {
     marks: usize,
 }
 
-fn cases() -> u32 {
+pub(super) fn cases() -> u32 {
     std::env::var("STATE_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(2_000)
 }
 
@@ -271,7 +271,7 @@ impl World {
     fn report(&mut self, pick: u16, how: u16) {
         if self.sending.is_empty() {
             if let Some(key) = self.closing.pop() {
-                self.rig.state.closed(key);
+                self.rig.state.closed(key, self.rig.now);
             }
             return;
         }
