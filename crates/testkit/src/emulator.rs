@@ -1,14 +1,30 @@
-//! An SQS emulator in this process: the JSON protocol on 127.0.0.1, with AWS's limits and with faults on demand.
+//! An emulator of SQS, SNS and a little of STS in this process: on one port of 127.0.0.1, with AWS's limits and with
+//! faults on demand.
 //!
-//! It speaks what aws-sdk-sqs and boto3 speak, and differs from AWS where AWS is distributed: messages come once and
-//! in order, queues exist at once, attributes change at once.
+//! It speaks what the AWS SDKs and boto3 speak: JSON for SQS, the Query protocol for SNS (topics, subscriptions of queues,
+//! publishing) and for STS's `GetCallerIdentity`. Rules and errors are those of AWS's documentation; the tests name the
+//! pages.
+//!
+//! It differs from AWS
+//!
+//! - where AWS is distributed: messages come once and in order, queues and topics exist at once, attributes and policies
+//!   change at once, and so do filter policies unless [`Emulator::hold_filters`] says otherwise;
+//! - in what it has not: subscriptions of anything but queues, filters on the body, `$or` and IP addresses in filters, a
+//!   subscription's own dead-letter queue and retries (a copy that a queue does not take is lost at once), archives of FIFO
+//!   topics, encryption (a key is stored; that SNS cannot use `alias/aws/sqs` is known), other accounts and regions;
+//! - in whom it believes: signatures are not verified, callers may do everything but what [`Emulator::deny`] denies, and
+//!   a topic's policy is stored and not asked, a queue's is asked when SNS delivers;
+//! - where AWS says nothing: a message with characters that SQS refuses is published, arrives in envelopes, which escape
+//!   them, and is lost where delivery is raw; a message from a FIFO topic keeps its group in a standard queue; a dead letter
+//!   whose queue is gone is lost.
 //!
 //! It is our own, small, because the crates that exist were in the way of the tests: rustack 0.12 takes no message over
-//! 256 KiB (AWS: 1 MiB), no message group on a standard queue, loses the tags of `CreateQueue`, does not know `prefix.*`
-//! attribute names, shows expired messages late, and answers `VisibilityTimeout=-1` with a queue that is dead from
-//! then on; awsim counts receives and orders FIFO groups wrongly. moto remains the second opinion.
+//! 256 KiB (AWS: 1 MiB), no message group on a standard queue, no attributes on a topic with a raw subscription, loses
+//! the tags of `CreateQueue`, does not know `prefix.*` attribute names, shows expired messages late, and answers
+//! `VisibilityTimeout=-1` with a queue that is dead from then on; awsim counts receives and orders FIFO groups wrongly.
+//! moto remains the second opinion, though it takes empty messages and batches, ids that are none, and policies that are
+//! not JSON (by failing), and sends without the queue's leave.
 
-mod access_policy;
 mod account;
 mod api;
 mod call;
@@ -17,13 +33,9 @@ mod client;
 mod error;
 mod faults;
 mod http;
-mod message;
 mod query;
-mod queue;
-mod request;
-mod rules;
-mod settings;
 mod sns;
+mod sqs;
 mod sts;
 #[cfg(test)]
 mod tests;
@@ -47,7 +59,7 @@ pub use client::{client_for, sns_client_for};
 pub use error::ServiceError;
 pub use faults::Failure;
 use http::Service;
-pub use queue::Depth;
+pub use sqs::queue::Depth;
 
 /// The access key id of [`Emulator::client`].
 const TEST_ACCESS_KEY: &str = "test";

@@ -7,7 +7,7 @@ use super::account::Account;
 use super::api::Api;
 use super::error::ServiceError;
 use super::query::{Form, Xml};
-use super::request::Request;
+use super::sqs::request::Request;
 use super::sts;
 
 /// What a client asks for.
@@ -85,7 +85,7 @@ impl Call {
     /// Does it.
     pub(super) async fn perform(&self, account: &Account, access_key: &str) -> Result<Answer, ServiceError> {
         match &self.parameters {
-            Parameters::Json(request) => account.perform(&self.action, request).await.map(Answer::Json),
+            Parameters::Json(request) => account.perform_sqs(&self.action, request).await.map(Answer::Json),
             Parameters::Form(_) if self.api == Api::Sts => Ok(Answer::Xml(sts::caller_identity(access_key))),
             Parameters::Form(form) => account.perform_sns(&self.action, form).map(Answer::Xml),
         }

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 use tokio::time::Instant;
 
-use super::account::State;
+use super::account::Account;
 use super::error::ServiceError;
 use super::query::{Form, Xml};
 use subscription::Subscription;
@@ -58,31 +58,28 @@ impl Sns {
     }
 }
 
-impl State {
+impl Account {
     /// Does what the action's name says.
-    pub(super) fn perform_sns(
-        &mut self,
-        now: Instant,
-        action: &str,
-        form: &Form,
-    ) -> Result<Vec<Xml>, ServiceError> {
+    pub(super) fn perform_sns(&self, action: &str, form: &Form) -> Result<Vec<Xml>, ServiceError> {
+        let now = Instant::now();
+        let mut state = self.state();
         match action {
-            "CreateTopic" => self.create_topic(form),
-            "DeleteTopic" => self.delete_topic(form),
-            "GetTopicAttributes" => self.get_topic_attributes(form),
-            "SetTopicAttributes" => self.set_topic_attributes(form),
-            "ListTopics" => Ok(self.list_topics(form)),
-            "TagResource" => self.tag_topic(form),
-            "UntagResource" => self.untag_topic(form),
-            "ListTagsForResource" => self.list_topic_tags(form),
-            "Subscribe" => Ok(vec![Xml::text("SubscriptionArn", self.subscribe(form)?)]),
-            "Unsubscribe" => self.unsubscribe(form),
-            "GetSubscriptionAttributes" => self.get_subscription_attributes(form),
-            "SetSubscriptionAttributes" => self.set_subscription_attributes(form),
-            "ListSubscriptions" => Ok(self.list_subscriptions(form)),
-            "ListSubscriptionsByTopic" => self.list_subscriptions_by_topic(form),
-            "Publish" => self.publish(now, form),
-            "PublishBatch" => self.publish_batch(now, form),
+            "CreateTopic" => state.create_topic(form),
+            "DeleteTopic" => state.delete_topic(form),
+            "GetTopicAttributes" => state.get_topic_attributes(form),
+            "SetTopicAttributes" => state.set_topic_attributes(form),
+            "ListTopics" => Ok(state.list_topics(form)),
+            "TagResource" => state.tag_topic(form),
+            "UntagResource" => state.untag_topic(form),
+            "ListTagsForResource" => state.list_topic_tags(form),
+            "Subscribe" => Ok(vec![Xml::text("SubscriptionArn", state.subscribe(form)?)]),
+            "Unsubscribe" => state.unsubscribe(form),
+            "GetSubscriptionAttributes" => state.get_subscription_attributes(form),
+            "SetSubscriptionAttributes" => state.set_subscription_attributes(form),
+            "ListSubscriptions" => Ok(state.list_subscriptions(form)),
+            "ListSubscriptionsByTopic" => state.list_subscriptions_by_topic(form),
+            "Publish" => state.publish(now, form),
+            "PublishBatch" => state.publish_batch(now, form),
             _ => Err(ServiceError::unknown_action(action)),
         }
     }

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::super::error::ServiceError;
-use super::super::query::Form;
-use super::super::request::Request;
-use super::super::sns::topic_arn;
-use super::{Account, arn};
+use super::Account;
+use crate::emulator::error::ServiceError;
+use crate::emulator::query::Form;
+use crate::emulator::sns::topic_arn;
+use crate::emulator::sqs::arn;
+use crate::emulator::sqs::request::Request;
 
 impl Account {
     pub(in super::super) fn create_queue(

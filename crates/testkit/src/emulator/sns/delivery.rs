@@ -7,15 +7,15 @@ use std::time::SystemTime;
 
 use tokio::time::Instant;
 
-use super::super::access_policy::{Sender, lets_send};
-use super::super::account::{ACCOUNT_ID, State};
-use super::super::message::Draft;
-use super::super::queue::Queue;
-use super::super::rules::message;
 use super::envelope::Envelope;
 use super::publication::Publication;
 use super::subscription::Subscription;
 use super::topic::{Receipt, Topic};
+use crate::emulator::account::{ACCOUNT_ID, State};
+use crate::emulator::sqs::access_policy::{Sender, lets_send};
+use crate::emulator::sqs::message::Draft;
+use crate::emulator::sqs::queue::Queue;
+use crate::emulator::sqs::rules::message;
 
 impl State {
     /// Gives every subscription whose filter accepts the message its copy.

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::super::account::REGION;
-use super::super::message::Attributes;
+use crate::emulator::account::REGION;
+use crate::emulator::sqs::message::Attributes;
 
 /// What the envelope tells.
 #[derive(Debug)]

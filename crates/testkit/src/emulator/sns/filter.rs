@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value};
 
-use super::super::message::{Attribute, Attributes};
+use crate::emulator::sqs::message::{Attribute, Attributes};
 
 /// How many keys a policy has at most (AWS, "Filter policy constraints").
 const MOST_KEYS: usize = 5;

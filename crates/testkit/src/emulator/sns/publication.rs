@@ -1,9 +1,9 @@
 //! What is published: read from a form, and held against AWS's rules.
 
-use super::super::error::ServiceError;
-use super::super::message::{Attribute, Attributes, Draft};
-use super::super::query::Form;
-use super::super::rules::message;
+use crate::emulator::error::ServiceError;
+use crate::emulator::query::Form;
+use crate::emulator::sqs::message::{Attribute, Attributes, Draft};
+use crate::emulator::sqs::rules::message;
 
 /// A message before it is delivered.
 #[derive(Clone, Debug)]

@@ -2,12 +2,12 @@
 
 use tokio::time::Instant;
 
-use super::super::account::State;
-use super::super::error::ServiceError;
-use super::super::query::{Form, Xml};
-use super::super::rules::batch;
 use super::publication::Publication;
 use super::topic::Receipt;
+use crate::emulator::account::State;
+use crate::emulator::error::ServiceError;
+use crate::emulator::query::{Form, Xml};
+use crate::emulator::sqs::rules::batch;
 
 impl State {
     pub(super) fn publish(&mut self, now: Instant, form: &Form) -> Result<Vec<Xml>, ServiceError> {

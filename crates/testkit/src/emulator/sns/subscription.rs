@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::super::account::ACCOUNT_ID;
-use super::super::error::ServiceError;
-use super::super::message::Attributes;
 use super::filter::FilterPolicy;
+use crate::emulator::account::ACCOUNT_ID;
+use crate::emulator::error::ServiceError;
+use crate::emulator::sqs::message::Attributes;
 
 /// A queue's subscription to a topic.
 #[derive(Debug)]

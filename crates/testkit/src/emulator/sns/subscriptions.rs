@@ -1,10 +1,10 @@
 //! The actions on subscriptions.
 
-use super::super::account::{ACCOUNT_ID, State};
-use super::super::error::ServiceError;
-use super::super::query::{Form, Xml};
 use super::page;
 use super::subscription::Subscription;
+use crate::emulator::account::{ACCOUNT_ID, State};
+use crate::emulator::error::ServiceError;
+use crate::emulator::query::{Form, Xml};
 
 /// How many filter policies a topic takes (AWS, "Amazon SNS endpoints and quotas": 200 a topic).
 const MOST_FILTERS: usize = 200;

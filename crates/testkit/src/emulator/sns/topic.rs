@@ -6,9 +6,9 @@ use std::time::Duration;
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
-use super::super::account::{ACCOUNT_ID, REGION};
-use super::super::error::ServiceError;
-use super::super::message::{Draft, hexadecimal};
+use crate::emulator::account::{ACCOUNT_ID, REGION};
+use crate::emulator::error::ServiceError;
+use crate::emulator::sqs::message::{Draft, hexadecimal};
 
 /// How long a FIFO topic remembers a deduplication id (AWS, "Message deduplication for FIFO topics": five minutes).
 const DEDUPLICATION: Duration = Duration::from_mins(5);
@@ -65,12 +65,15 @@ impl Topic {
         Ok(())
     }
 
-    /// The attributes that were given and the policy, which a topic always has.
+    /// The attributes that were given, and those that a topic always has.
     pub(super) fn attributes(&self) -> BTreeMap<String, String> {
         let mut attributes = BTreeMap::from([
             ("DisplayName".to_owned(), String::new()),
             ("Policy".to_owned(), default_policy(&self.arn)),
         ]);
+        if self.is_fifo() {
+            attributes.insert("ContentBasedDeduplication".to_owned(), "false".to_owned());
+        }
         attributes.extend(self.attributes.clone());
         attributes
     }

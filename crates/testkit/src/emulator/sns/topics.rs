@@ -1,10 +1,10 @@
 //! The actions on topics: create, delete, attributes, lists, tags.
 
-use super::super::account::{ACCOUNT_ID, State};
-use super::super::error::ServiceError;
-use super::super::query::{Form, Xml};
 use super::page;
 use super::topic::{Topic, arn};
+use crate::emulator::account::{ACCOUNT_ID, State};
+use crate::emulator::error::ServiceError;
+use crate::emulator::query::{Form, Xml};
 
 impl State {
     /// Creates a topic, or finds the one of that name if its attributes and tags are the same.

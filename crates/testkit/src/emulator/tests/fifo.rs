@@ -6,7 +6,7 @@ use aws_sdk_sqs::types::{MessageSystemAttributeName, QueueAttributeName};
 
 use super::*;
 use crate::emulator::account::Account;
-use crate::emulator::request::Request;
+use crate::emulator::sqs::request::Request;
 
 /// AWS, "FIFO delivery logic": a group gives out nothing more while one of its messages is in flight; one receive may
 /// take several of a group, in order.
@@ -79,7 +79,7 @@ async fn a_repetition_within_five_minutes_is_taken_and_not_delivered() {
         let send = async |group: &str| {
             let json =
                 format!(r#"{{"QueueUrl":"http://h/0/q.fifo","MessageBody":"b","MessageGroupId":"{group}"}}"#);
-            account.perform("SendMessage", &Request::parse(json.as_bytes()).unwrap()).await.unwrap()
+            account.perform_sqs("SendMessage", &Request::parse(json.as_bytes()).unwrap()).await.unwrap()
         };
         let depth = || account.depth("q.fifo").unwrap().visible;
         let first = send("a").await;

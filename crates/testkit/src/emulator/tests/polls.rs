@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout};
 
 use super::*;
 use crate::emulator::account::Account;
-use crate::emulator::request::Request;
+use crate::emulator::sqs::request::Request;
 
 fn request(json: &str) -> Request {
     Request::parse(json.as_bytes()).unwrap()
@@ -33,17 +33,17 @@ async fn a_receive_waits_its_time_and_wakes_for_what_becomes_visible() {
     let account = Account::new("http://h".into(), 0);
     account.create_queue("q", &[]).unwrap();
     let began = Instant::now();
-    let empty = account.perform("ReceiveMessage", &request(POLL)).await.unwrap();
+    let empty = account.perform_sqs("ReceiveMessage", &request(POLL)).await.unwrap();
     assert_eq!((empty.to_string(), began.elapsed().as_secs()), ("{}".into(), 20));
 
     let send = request(r#"{"QueueUrl":"http://h/0/q","MessageBody":"b","DelaySeconds":7}"#);
-    account.perform("SendMessage", &send).await.unwrap();
+    account.perform_sqs("SendMessage", &send).await.unwrap();
     for seconds in [7, 30] {
         let began = Instant::now();
         let mut polls = 0;
         let mut received = empty.clone();
         while received == empty {
-            received = account.perform("ReceiveMessage", &request(POLL)).await.unwrap();
+            received = account.perform_sqs("ReceiveMessage", &request(POLL)).await.unwrap();
             polls += 1;
         }
         assert_eq!(
@@ -61,10 +61,10 @@ async fn no_receive_that_waits_is_passed_over_for_ever() {
         let account = Account::new("http://h".into(), 0);
         account.create_queue("q", &[]).unwrap();
         let send = request(r#"{"QueueUrl":"http://h/0/q","MessageBody":"b"}"#);
-        account.perform("SendMessage", &send).await.unwrap();
+        account.perform_sqs("SendMessage", &send).await.unwrap();
         let reader = async |number: usize| {
             loop {
-                let received = account.perform("ReceiveMessage", &request(POLL)).await.unwrap();
+                let received = account.perform_sqs("ReceiveMessage", &request(POLL)).await.unwrap();
                 let Some(receipt) = received["Messages"][0]["ReceiptHandle"].as_str() else { continue };
                 if number == 0 {
                     return;
@@ -72,7 +72,7 @@ async fn no_receive_that_waits_is_passed_over_for_ever() {
                 let hide = format!(
                     r#"{{"QueueUrl":"http://h/0/q","ReceiptHandle":"{receipt}","VisibilityTimeout":1}}"#
                 );
-                account.perform("ChangeMessageVisibility", &request(&hide)).await.unwrap();
+                account.perform_sqs("ChangeMessageVisibility", &request(&hide)).await.unwrap();
             }
         };
         let both = async {

@@ -7,7 +7,7 @@ use aws_sdk_sqs::types::QueueAttributeName;
 
 use super::*;
 use crate::emulator::account::Account;
-use crate::emulator::request::Request;
+use crate::emulator::sqs::request::Request;
 
 #[tokio::test]
 async fn a_queue_is_created_with_attributes_and_tags() {
@@ -145,7 +145,7 @@ async fn a_deleted_name_and_tagging_too_fast_are_refused_for_a_while() {
     let account = Account::new("http://h".into(), 0);
     let perform = |action: &'static str, json: &'static str| {
         let account = &account;
-        async move { account.perform(action, &Request::parse(json.as_bytes()).unwrap()).await }
+        async move { account.perform_sqs(action, &Request::parse(json.as_bytes()).unwrap()).await }
     };
     perform(CREATE.0, CREATE.1).await.unwrap();
     for _ in 0..5 {

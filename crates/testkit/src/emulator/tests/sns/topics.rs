@@ -53,7 +53,10 @@ async fn names_and_attributes_keep_their_rules() {
         let error = create.send().await.unwrap_err().into_service_error();
         assert!(error.is_invalid_parameter_exception(), "{name} {attributes:?} {error:?}");
     }
-    emulator.create_topic("a.fifo", &[("FifoTopic", "true"), ("ContentBasedDeduplication", "true")]).unwrap();
+    let arn = emulator.create_topic("a.fifo", &[("FifoTopic", "true")]).unwrap();
+    let attributes = client.get_topic_attributes().topic_arn(arn).send().await.unwrap().attributes.unwrap();
+    assert_eq!(attributes["FifoTopic"], "true");
+    assert_eq!(attributes["ContentBasedDeduplication"], "false");
 }
 
 /// AWS, `GetTopicAttributes`: `MaximumMessageSize` comes only if it was set.

@@ -2,8 +2,8 @@
 //!
 //! Limits are those of "Amazon SQS quotas" and of the API reference, as of 2026.
 
-pub(super) mod batch;
-pub(super) mod message;
-pub(super) mod names;
-pub(super) mod ranges;
-pub(super) mod tag_rate;
+pub(in crate::emulator) mod batch;
+pub(in crate::emulator) mod message;
+pub(in crate::emulator) mod names;
+pub(in crate::emulator) mod ranges;
+pub(in crate::emulator) mod tag_rate;

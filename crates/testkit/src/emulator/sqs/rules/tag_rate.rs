@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::super::error::ServiceError;
+use crate::emulator::error::ServiceError;
 
 /// How many calls of `TagQueue` and `UntagQueue` an account has in a second (AWS, "Amazon SQS quotas", tagging).
 const CALLS_A_SECOND: usize = 5;
 
 /// Lets a call through, or throttles it; `calls` remembers the last second.
-pub(in super::super) fn admit(calls: &mut VecDeque<Instant>, now: Instant) -> Result<(), ServiceError> {
+pub(in crate::emulator) fn admit(calls: &mut VecDeque<Instant>, now: Instant) -> Result<(), ServiceError> {
     calls.retain(|at| now.duration_since(*at) < Duration::from_secs(1));
     if calls.len() >= CALLS_A_SECOND {
         return Err(ServiceError::throttled());

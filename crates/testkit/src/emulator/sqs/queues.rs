@@ -5,17 +5,22 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
-use super::super::error::ServiceError;
-use super::super::message::unix_millis;
-use super::super::queue::Queue;
-use super::super::request::Request;
-use super::super::rules::{names, tag_rate};
-use super::super::settings::{Settings, check_requested};
-use super::{State, arn};
+use super::arn;
+use crate::emulator::account::State;
+use crate::emulator::error::ServiceError;
+use crate::emulator::sqs::message::unix_millis;
+use crate::emulator::sqs::queue::Queue;
+use crate::emulator::sqs::request::Request;
+use crate::emulator::sqs::rules::{names, tag_rate};
+use crate::emulator::sqs::settings::{Settings, check_requested};
 
 impl State {
     /// Creates a queue, or finds the one of that name if its attributes are the same.
-    pub(super) fn create_queue(&mut self, now: Instant, request: &Request) -> Result<Value, ServiceError> {
+    pub(in crate::emulator) fn create_queue(
+        &mut self,
+        now: Instant,
+        request: &Request,
+    ) -> Result<Value, ServiceError> {
         let name = request.queue_name()?;
         names::check(name, &request.attributes)?;
         if let Some(queue) = self.queues.get(name) {
@@ -33,27 +38,31 @@ impl State {
     }
 
     /// Deletes a queue and wakes those who wait on it.
-    pub(super) fn delete_queue(&mut self, now: Instant, request: &Request) -> Result<Value, ServiceError> {
+    pub(in crate::emulator) fn delete_queue(
+        &mut self,
+        now: Instant,
+        request: &Request,
+    ) -> Result<Value, ServiceError> {
         let queue = self.queues.remove(request.queue()?).ok_or_else(ServiceError::no_such_queue)?;
         queue.changed.notify_waiters();
         self.deleted.insert(queue.name, now);
         Ok(json!({}))
     }
 
-    pub(super) fn get_queue_url(&self, request: &Request) -> Result<Value, ServiceError> {
+    pub(in crate::emulator) fn get_queue_url(&self, request: &Request) -> Result<Value, ServiceError> {
         let name = request.queue_name()?;
         let known = self.queues.contains_key(name);
         if known { Ok(json!({ "QueueUrl": self.url(name) })) } else { Err(ServiceError::no_such_queue()) }
     }
 
     /// Lists queues by prefix.
-    pub(super) fn list_queues(&self, request: &Request) -> Value {
+    pub(in crate::emulator) fn list_queues(&self, request: &Request) -> Value {
         let prefix = request.queue_name_prefix.as_deref().unwrap_or_default();
         self.page(request, "QueueUrls", |queue| queue.name.starts_with(prefix))
     }
 
     /// Lists the queues that have this one as their dead-letter queue.
-    pub(super) fn list_dead_letter_source_queues(
+    pub(in crate::emulator) fn list_dead_letter_source_queues(
         &mut self,
         request: &Request,
     ) -> Result<Value, ServiceError> {
@@ -79,7 +88,7 @@ impl State {
         }
     }
 
-    pub(super) fn get_queue_attributes(
+    pub(in crate::emulator) fn get_queue_attributes(
         &mut self,
         now: Instant,
         request: &Request,
@@ -108,7 +117,10 @@ impl State {
         Ok(if values.is_empty() { json!({}) } else { json!({ "Attributes": values }) })
     }
 
-    pub(super) fn set_queue_attributes(&mut self, request: &Request) -> Result<Value, ServiceError> {
+    pub(in crate::emulator) fn set_queue_attributes(
+        &mut self,
+        request: &Request,
+    ) -> Result<Value, ServiceError> {
         let mut settings = self.queue(request)?.settings.clone();
         let is_fifo = settings.is_fifo();
         settings.change(&request.attributes)?;
@@ -123,19 +135,27 @@ impl State {
         Ok(json!({}))
     }
 
-    pub(super) fn tag_queue(&mut self, now: Instant, request: &Request) -> Result<Value, ServiceError> {
+    pub(in crate::emulator) fn tag_queue(
+        &mut self,
+        now: Instant,
+        request: &Request,
+    ) -> Result<Value, ServiceError> {
         tag_rate::admit(&mut self.tag_calls, now)?;
         self.queue(request)?.tags.extend(request.tags.clone());
         Ok(json!({}))
     }
 
-    pub(super) fn untag_queue(&mut self, now: Instant, request: &Request) -> Result<Value, ServiceError> {
+    pub(in crate::emulator) fn untag_queue(
+        &mut self,
+        now: Instant,
+        request: &Request,
+    ) -> Result<Value, ServiceError> {
         tag_rate::admit(&mut self.tag_calls, now)?;
         self.queue(request)?.tags.retain(|key, _| !request.tag_keys.contains(key));
         Ok(json!({}))
     }
 
-    pub(super) fn list_queue_tags(&mut self, request: &Request) -> Result<Value, ServiceError> {
+    pub(in crate::emulator) fn list_queue_tags(&mut self, request: &Request) -> Result<Value, ServiceError> {
         let tags = &self.queue(request)?.tags;
         Ok(if tags.is_empty() { json!({}) } else { json!({ "Tags": tags }) })
     }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::error::ServiceError;
 use super::queue::seconds;
+use crate::emulator::error::ServiceError;
 
 /// The attributes that are whole numbers: name, least, most, default (AWS, `CreateQueue`).
 const NUMBERS: [(&str, i64, i64, i64); 6] = [
@@ -43,36 +43,39 @@ const COMPUTED: [&str; 6] = [
 
 /// A queue's settable attributes, as given or by default.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Settings {
+pub(in crate::emulator) struct Settings {
     given: BTreeMap<String, String>,
 }
 
 /// When a message that is received in vain goes to another queue.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct RedrivePolicy {
+pub(in crate::emulator) struct RedrivePolicy {
     dead_letter_target_arn: String,
     /// AWS takes it as a number and as text.
     #[serde(deserialize_with = "number_or_text")]
-    pub(super) max_receive_count: u64,
+    pub(in crate::emulator) max_receive_count: u64,
 }
 
 impl RedrivePolicy {
     /// Reads the attribute's value, none if it is not valid.
-    pub(super) fn parse(value: &str) -> Option<Self> {
+    pub(in crate::emulator) fn parse(value: &str) -> Option<Self> {
         let policy: Self = serde_json::from_str(value).ok()?;
         (1..=MOST_RECEIVES).contains(&policy.max_receive_count).then_some(policy)
     }
 
     /// The name of the dead-letter queue.
-    pub(super) fn target(&self) -> &str {
+    pub(in crate::emulator) fn target(&self) -> &str {
         self.dead_letter_target_arn.rsplit(':').next().unwrap_or_default()
     }
 }
 
 impl Settings {
     /// Settings as `CreateQueue` and `SetQueueAttributes` bring them; an empty value removes one.
-    pub(super) fn change(&mut self, changes: &BTreeMap<String, String>) -> Result<(), ServiceError> {
+    pub(in crate::emulator) fn change(
+        &mut self,
+        changes: &BTreeMap<String, String>,
+    ) -> Result<(), ServiceError> {
         let is_fifo = self.is_fifo() || changes.get("FifoQueue").is_some_and(|value| value == "true");
         for (name, value) in changes {
             check(name, value)?;
@@ -86,13 +89,16 @@ impl Settings {
     }
 
     /// The first attribute of `wanted` that these settings have with another value.
-    pub(super) fn difference<'a>(&self, wanted: &'a BTreeMap<String, String>) -> Option<&'a str> {
+    pub(in crate::emulator) fn difference<'a>(
+        &self,
+        wanted: &'a BTreeMap<String, String>,
+    ) -> Option<&'a str> {
         let all = self.all();
         wanted.iter().find(|(name, value)| all.get(*name) != Some(value)).map(|(name, _)| name.as_str())
     }
 
     /// Every settable attribute that has a value.
-    pub(super) fn all(&self) -> BTreeMap<String, String> {
+    pub(in crate::emulator) fn all(&self) -> BTreeMap<String, String> {
         let mut all: BTreeMap<_, _> = NUMBERS
             .iter()
             .filter(|(name, ..)| *name != "KmsDataKeyReusePeriodSeconds")
@@ -107,50 +113,50 @@ impl Settings {
         all
     }
 
-    pub(super) fn maximum_message_size(&self) -> usize {
+    pub(in crate::emulator) fn maximum_message_size(&self) -> usize {
         usize::try_from(self.number("MaximumMessageSize")).unwrap_or(usize::MAX)
     }
 
-    pub(super) fn delay(&self) -> Duration {
+    pub(in crate::emulator) fn delay(&self) -> Duration {
         seconds(self.number("DelaySeconds"))
     }
 
-    pub(super) fn retention(&self) -> Duration {
+    pub(in crate::emulator) fn retention(&self) -> Duration {
         seconds(self.number("MessageRetentionPeriod"))
     }
 
-    pub(super) fn wait_seconds(&self) -> i64 {
+    pub(in crate::emulator) fn wait_seconds(&self) -> i64 {
         self.number("ReceiveMessageWaitTimeSeconds")
     }
 
-    pub(super) fn visibility_seconds(&self) -> i64 {
+    pub(in crate::emulator) fn visibility_seconds(&self) -> i64 {
         self.number("VisibilityTimeout")
     }
 
-    pub(super) fn is_fifo(&self) -> bool {
+    pub(in crate::emulator) fn is_fifo(&self) -> bool {
         self.given.get("FifoQueue").is_some_and(|value| value == "true")
     }
 
-    pub(super) fn is_content_deduplicated(&self) -> bool {
+    pub(in crate::emulator) fn is_content_deduplicated(&self) -> bool {
         self.given.get("ContentBasedDeduplication").is_some_and(|value| value == "true")
     }
 
     /// Whether a deduplication id counts within its message group alone.
-    pub(super) fn deduplicates_by_group(&self) -> bool {
+    pub(in crate::emulator) fn deduplicates_by_group(&self) -> bool {
         self.given.get("DeduplicationScope").is_some_and(|value| value == "messageGroup")
     }
 
-    pub(super) fn redrive(&self) -> Option<RedrivePolicy> {
+    pub(in crate::emulator) fn redrive(&self) -> Option<RedrivePolicy> {
         RedrivePolicy::parse(self.given.get("RedrivePolicy")?)
     }
 
     /// The access policy, none if none was set.
-    pub(super) fn policy(&self) -> Option<&str> {
+    pub(in crate::emulator) fn policy(&self) -> Option<&str> {
         self.given.get("Policy").map(String::as_str)
     }
 
     /// Whether messages are encrypted with SQS's own key, whose policy nobody can change to let SNS use it.
-    pub(super) fn has_managed_key(&self) -> bool {
+    pub(in crate::emulator) fn has_managed_key(&self) -> bool {
         self.given.get("KmsMasterKeyId").is_some_and(|key| key == "alias/aws/sqs")
     }
 
@@ -161,7 +167,7 @@ impl Settings {
 }
 
 /// Refuses a name that `GetQueueAttributes` does not know.
-pub(super) fn check_requested(name: &str) -> Result<(), ServiceError> {
+pub(in crate::emulator) fn check_requested(name: &str) -> Result<(), ServiceError> {
     let known = ["All", "KmsMasterKeyId", "RedrivePolicy"].contains(&name)
         || NUMBERS.iter().any(|number| number.0 == name)
         || WORDS.iter().any(|words| words.0 == name)

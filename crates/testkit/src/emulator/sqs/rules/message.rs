@@ -1,8 +1,8 @@
 //! The rules of one message: attributes, characters, size.
 
-use super::super::error::ServiceError;
-use super::super::message::{Attribute, Attributes, Draft};
 use super::ranges;
+use crate::emulator::error::ServiceError;
+use crate::emulator::sqs::message::{Attribute, Attributes, Draft};
 
 /// The most message attributes of a message (AWS, message quotas: 10).
 const MOST_ATTRIBUTES: usize = 10;
@@ -13,7 +13,7 @@ const LONGEST_NAME: usize = 256;
 const LONGEST_ID: usize = 128;
 
 /// Checks a message that is about to enter a queue of the given `MaximumMessageSize`.
-pub(in super::super) fn check(draft: &Draft, maximum: usize) -> Result<(), ServiceError> {
+pub(in crate::emulator) fn check(draft: &Draft, maximum: usize) -> Result<(), ServiceError> {
     check_attributes(draft)?;
     check_body(&draft.message_body)?;
     check_size(draft, maximum)?;
@@ -24,7 +24,7 @@ pub(in super::super) fn check(draft: &Draft, maximum: usize) -> Result<(), Servi
 ///
 /// AWS, `SendMessage`: a deduplication id is for FIFO queues, a message's own delay for standard ones, a group for both
 /// (fair queues); ids have up to 128 letters, digits and punctuation marks.
-pub(in super::super) fn check_kind(draft: &Draft, is_fifo: bool) -> Result<(), ServiceError> {
+pub(in crate::emulator) fn check_kind(draft: &Draft, is_fifo: bool) -> Result<(), ServiceError> {
     let invalid = |name: &str, value: &str, reason: &str| {
         let message = format!("Value {value} for parameter {name} is invalid. Reason: {reason}");
         Err(ServiceError::invalid_parameter(message))
@@ -66,7 +66,7 @@ fn check_attributes(draft: &Draft) -> Result<(), ServiceError> {
 ///
 /// AWS, "Message attribute components": names are 1 to 256 letters, digits, `_`, `-` and `.`, do not begin
 /// with `AWS.` or `Amazon.` and have no period at an end or after another; values are never empty.
-pub(in super::super) fn check_each_attribute(attributes: &Attributes) -> Result<(), ServiceError> {
+pub(in crate::emulator) fn check_each_attribute(attributes: &Attributes) -> Result<(), ServiceError> {
     for (name, attribute) in attributes {
         check_name(name)?;
         check_value(name, attribute)?;

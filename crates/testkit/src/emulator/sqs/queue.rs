@@ -7,9 +7,9 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::error::ServiceError;
 use super::message::{Draft, Stored, hexadecimal, unix_millis};
 use super::settings::Settings;
+use crate::emulator::error::ServiceError;
 use sha2::{Digest as _, Sha256};
 
 /// How long a FIFO queue remembers a deduplication id (AWS: five minutes).
@@ -17,17 +17,17 @@ const DEDUPLICATION: Duration = Duration::from_mins(5);
 
 /// A queue and its messages. Pure but for `changed`: the time is an argument.
 #[derive(Debug)]
-pub(super) struct Queue {
-    pub(super) name: String,
-    pub(super) settings: Settings,
-    pub(super) tags: BTreeMap<String, String>,
+pub(in crate::emulator) struct Queue {
+    pub(in crate::emulator) name: String,
+    pub(in crate::emulator) settings: Settings,
+    pub(in crate::emulator) tags: BTreeMap<String, String>,
     /// Unix seconds.
-    pub(super) created: u128,
+    pub(in crate::emulator) created: u128,
     /// Unix seconds at which the settings last changed.
-    pub(super) modified: u128,
-    pub(super) purged: Option<Instant>,
+    pub(in crate::emulator) modified: u128,
+    pub(in crate::emulator) purged: Option<Instant>,
     /// Rung when a message may have become visible; waiting receives look again.
-    pub(super) changed: Arc<Notify>,
+    pub(in crate::emulator) changed: Arc<Notify>,
     messages: HashMap<u64, Stored>,
     /// Visible messages, oldest first.
     visible: BTreeSet<u64>,
@@ -41,13 +41,13 @@ pub(super) struct Queue {
 
 /// What a send is answered with.
 #[derive(Clone, Debug)]
-pub(super) struct Receipt {
-    pub(super) message_id: String,
-    pub(super) sequence_number: Option<String>,
+pub(in crate::emulator) struct Receipt {
+    pub(in crate::emulator) message_id: String,
+    pub(in crate::emulator) sequence_number: Option<String>,
 }
 
 /// A message given out: its receipt handle and its content at that time.
-pub(super) type Delivery = (String, Stored);
+pub(in crate::emulator) type Delivery = (String, Stored);
 
 /// How many messages a queue holds, as `GetQueueAttributes` counts them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -61,7 +61,7 @@ pub struct Depth {
 }
 
 impl Queue {
-    pub(super) fn new(name: String, settings: Settings, tags: BTreeMap<String, String>) -> Self {
+    pub(in crate::emulator) fn new(name: String, settings: Settings, tags: BTreeMap<String, String>) -> Self {
         Self {
             name,
             settings,
@@ -79,12 +79,12 @@ impl Queue {
         }
     }
 
-    pub(super) fn is_fifo(&self) -> bool {
+    pub(in crate::emulator) fn is_fifo(&self) -> bool {
         self.settings.is_fifo()
     }
 
     /// Takes a message in, under the given id unless it repeats an earlier one.
-    pub(super) fn send(
+    pub(in crate::emulator) fn send(
         &mut self,
         now: Instant,
         message_id: String,
@@ -123,7 +123,7 @@ impl Queue {
     }
 
     /// Puts a message in as it is: a dead letter, or one just sent.
-    pub(super) fn put(&mut self, now: Instant, delay: Duration, stored: Stored) {
+    pub(in crate::emulator) fn put(&mut self, now: Instant, delay: Duration, stored: Stored) {
         self.sent += 1;
         self.messages.insert(self.sent, stored);
         self.hide(now, self.sent, delay);
@@ -131,7 +131,7 @@ impl Queue {
     }
 
     /// Gives out up to `limit` visible messages, and those that go to the dead-letter queue instead.
-    pub(super) fn receive(
+    pub(in crate::emulator) fn receive(
         &mut self,
         now: Instant,
         limit: usize,
@@ -171,7 +171,7 @@ impl Queue {
     }
 
     /// Deletes the message of the handle; an old handle deletes nothing and is no error.
-    pub(super) fn delete(&mut self, handle: &str) -> Result<(), ServiceError> {
+    pub(in crate::emulator) fn delete(&mut self, handle: &str) -> Result<(), ServiceError> {
         let (number, receive) = parse(handle)?;
         if self.messages.get(&number).is_some_and(|stored| stored.receive_count == receive) {
             self.remove(number);
@@ -181,7 +181,7 @@ impl Queue {
     }
 
     /// Hides the message of the handle for another while, or shows it again at zero.
-    pub(super) fn change_visibility(
+    pub(in crate::emulator) fn change_visibility(
         &mut self,
         now: Instant,
         handle: &str,
@@ -205,7 +205,7 @@ impl Queue {
     }
 
     /// Removes every message; at most once in 60 s (AWS, `PurgeQueue`).
-    pub(super) fn purge(&mut self, now: Instant) -> Result<(), ServiceError> {
+    pub(in crate::emulator) fn purge(&mut self, now: Instant) -> Result<(), ServiceError> {
         if self.purged.is_some_and(|at| now.duration_since(at) < Duration::from_mins(1)) {
             let message =
                 format!("Only one PurgeQueue operation on {} is allowed every 60 seconds.", self.name);
@@ -223,11 +223,11 @@ impl Queue {
     }
 
     /// When the next hidden message becomes visible.
-    pub(super) fn next_visible(&self) -> Option<Instant> {
+    pub(in crate::emulator) fn next_visible(&self) -> Option<Instant> {
         self.hidden.first().map(|(until, _)| *until)
     }
 
-    pub(super) fn depth(&mut self, now: Instant) -> Depth {
+    pub(in crate::emulator) fn depth(&mut self, now: Instant) -> Depth {
         self.show_due(now);
         let received =
             |number: &&u64| self.messages.get(number).is_some_and(|stored| stored.receive_count > 0);
@@ -297,7 +297,7 @@ impl Queue {
 }
 
 /// A duration of whole seconds; negative ones are refused before they come here.
-pub(super) fn seconds(value: i64) -> Duration {
+pub(in crate::emulator) fn seconds(value: i64) -> Duration {
     Duration::from_secs(u64::try_from(value).unwrap_or(0))
 }
 

@@ -7,16 +7,16 @@ use serde_json::Value;
 
 /// Who wants to send: SNS, on behalf of a topic.
 #[derive(Debug)]
-pub(super) struct Sender<'a> {
-    pub(super) source_arn: &'a str,
-    pub(super) source_account: &'a str,
+pub(in crate::emulator) struct Sender<'a> {
+    pub(in crate::emulator) source_arn: &'a str,
+    pub(in crate::emulator) source_account: &'a str,
 }
 
 /// The service that sends.
 const PRINCIPAL: &str = "sns.amazonaws.com";
 
 /// Whether a statement allows it and none denies it.
-pub(super) fn lets_send(policy: &str, queue_arn: &str, sender: &Sender<'_>) -> bool {
+pub(in crate::emulator) fn lets_send(policy: &str, queue_arn: &str, sender: &Sender<'_>) -> bool {
     let Ok(policy) = serde_json::from_str::<Value>(policy) else { return false };
     let concerns = |statement: &&Value| {
         is_principal(&statement["Principal"])

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::super::error::ServiceError;
-use super::super::queue::seconds;
-use super::super::request::Request;
+use crate::emulator::error::ServiceError;
+use crate::emulator::sqs::queue::seconds;
+use crate::emulator::sqs::request::Request;
 
 /// Checks the numbers of `ReceiveMessage`: 1 to 10 messages, 0 to 20 s of waiting, 0 s to 12 h of visibility.
-pub(in super::super) fn check_receive(request: &Request) -> Result<(), ServiceError> {
+pub(in crate::emulator) fn check_receive(request: &Request) -> Result<(), ServiceError> {
     check(
         "MaxNumberOfMessages",
         request.max_number_of_messages,
@@ -20,13 +20,13 @@ pub(in super::super) fn check_receive(request: &Request) -> Result<(), ServiceEr
 }
 
 /// `VisibilityTimeout` where it is required: 0 to 43,200 seconds (AWS, `ChangeMessageVisibility`).
-pub(in super::super) fn visibility(value: Option<i64>) -> Result<Duration, ServiceError> {
+pub(in crate::emulator) fn visibility(value: Option<i64>) -> Result<Duration, ServiceError> {
     check_visibility(value)?;
     value.map(seconds).ok_or_else(|| ServiceError::missing_parameter("VisibilityTimeout"))
 }
 
 /// `DelaySeconds`: 0 to 900 (AWS, `SendMessage`).
-pub(in super::super) fn check_delay(value: Option<i64>) -> Result<(), ServiceError> {
+pub(in crate::emulator) fn check_delay(value: Option<i64>) -> Result<(), ServiceError> {
     check("DelaySeconds", value, 0, 900, "DelaySeconds must be >= 0 and <= 900.")
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::super::error::ServiceError;
+use crate::emulator::error::ServiceError;
 
 /// The longest name (AWS, queue quotas: 80 characters, the `.fifo` of a FIFO queue included).
 const LONGEST_NAME: usize = 80;
@@ -13,7 +13,10 @@ const LONGEST_NAME: usize = 80;
 const BLOCKED: Duration = Duration::from_mins(1);
 
 /// 1 to 80 letters, digits, `-` and `_`; `.fifo` at the end if, and only if, the queue is FIFO.
-pub(in super::super) fn check(name: &str, attributes: &BTreeMap<String, String>) -> Result<(), ServiceError> {
+pub(in crate::emulator) fn check(
+    name: &str,
+    attributes: &BTreeMap<String, String>,
+) -> Result<(), ServiceError> {
     let wants_fifo = attributes.get("FifoQueue").is_some_and(|value| value == "true");
     let stem = name.strip_suffix(".fifo").filter(|_| wants_fifo);
     let plain = stem.unwrap_or(name);
@@ -32,7 +35,7 @@ pub(in super::super) fn check(name: &str, attributes: &BTreeMap<String, String>)
 }
 
 /// A deleted queue's name is blocked for 60 s.
-pub(in super::super) fn check_not_deleted_recently(
+pub(in crate::emulator) fn check_not_deleted_recently(
     deleted: &mut HashMap<String, Instant>,
     now: Instant,
     name: &str,

@@ -7,12 +7,13 @@ use serde_json::{Value, json};
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
 
-use super::super::error::ServiceError;
-use super::super::message::{Draft, checksum_of_attributes, checksum_of_body};
-use super::super::queue::{Delivery, seconds};
-use super::super::request::{Entry, Request};
-use super::super::rules::{batch, message, ranges};
-use super::{Account, State, arn};
+use super::arn;
+use crate::emulator::account::{Account, State};
+use crate::emulator::error::ServiceError;
+use crate::emulator::sqs::message::{Draft, checksum_of_attributes, checksum_of_body};
+use crate::emulator::sqs::queue::{Delivery, seconds};
+use crate::emulator::sqs::request::{Entry, Request};
+use crate::emulator::sqs::rules::{batch, message, ranges};
 use std::time::Duration;
 
 impl Account {
@@ -20,7 +21,10 @@ impl Account {
     ///
     /// A message is taken in the same step in which the answer is made, so that a receive whose client
     /// has gone, and whose future is dropped with the connection, takes none.
-    pub(super) async fn receive_message(&self, request: &Request) -> Result<Value, ServiceError> {
+    pub(in crate::emulator) async fn receive_message(
+        &self,
+        request: &Request,
+    ) -> Result<Value, ServiceError> {
         ranges::check_receive(request)?;
         let began = Instant::now();
         loop {
@@ -75,12 +79,16 @@ impl State {
         Ok((messages.collect(), until))
     }
 
-    pub(super) fn send_message(&mut self, now: Instant, request: &Request) -> Result<Value, ServiceError> {
+    pub(in crate::emulator) fn send_message(
+        &mut self,
+        now: Instant,
+        request: &Request,
+    ) -> Result<Value, ServiceError> {
         let queue = request.queue()?.to_owned();
         self.send(now, &queue, &request.draft)
     }
 
-    pub(super) fn send_message_batch(
+    pub(in crate::emulator) fn send_message_batch(
         &mut self,
         now: Instant,
         request: &Request,
@@ -91,12 +99,15 @@ impl State {
         Ok(self.each(request, |state, entry| state.send(now, &queue, &entry.draft)))
     }
 
-    pub(super) fn delete_message(&mut self, request: &Request) -> Result<Value, ServiceError> {
+    pub(in crate::emulator) fn delete_message(&mut self, request: &Request) -> Result<Value, ServiceError> {
         let handle = request.receipt_handle()?;
         self.queue(request)?.delete(handle).map(|()| json!({}))
     }
 
-    pub(super) fn delete_message_batch(&mut self, request: &Request) -> Result<Value, ServiceError> {
+    pub(in crate::emulator) fn delete_message_batch(
+        &mut self,
+        request: &Request,
+    ) -> Result<Value, ServiceError> {
         self.queue(request)?;
         batch::check(&request.entries, "DeleteMessageBatchRequestEntry")?;
         Ok(self.each(request, |state, entry| {
@@ -104,7 +115,7 @@ impl State {
         }))
     }
 
-    pub(super) fn change_message_visibility(
+    pub(in crate::emulator) fn change_message_visibility(
         &mut self,
         now: Instant,
         request: &Request,
@@ -114,7 +125,7 @@ impl State {
         self.queue(request)?.change_visibility(now, handle, visibility).map(|()| json!({}))
     }
 
-    pub(super) fn change_message_visibility_batch(
+    pub(in crate::emulator) fn change_message_visibility_batch(
         &mut self,
         now: Instant,
         request: &Request,

@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use super::super::error::ServiceError;
-use super::super::request::Entry;
+use crate::emulator::error::ServiceError;
+use crate::emulator::sqs::request::Entry;
 
 /// The most entries of a batch (AWS, message quotas: 10).
 const MOST_ENTRIES: usize = 10;
@@ -13,13 +13,13 @@ const MOST_BYTES: usize = 1_048_576;
 const LONGEST_ID: usize = 80;
 
 /// 1 to 10 entries with distinct ids of letters, digits, `-` and `_`, 80 at most.
-pub(in super::super) fn check(entries: &[Entry], kind: &str) -> Result<(), ServiceError> {
+pub(in crate::emulator) fn check(entries: &[Entry], kind: &str) -> Result<(), ServiceError> {
     let ids: Vec<_> = entries.iter().map(|entry| entry.id.as_str()).collect();
     check_ids(&ids, kind)
 }
 
 /// The same for the ids of any entries; SNS's rules are these too (AWS, `PublishBatch`).
-pub(in super::super) fn check_ids(ids: &[&str], kind: &str) -> Result<(), ServiceError> {
+pub(in crate::emulator) fn check_ids(ids: &[&str], kind: &str) -> Result<(), ServiceError> {
     if ids.is_empty() {
         let message = format!("There should be at least one {kind} in the request.");
         return Err(ServiceError::modelled("EmptyBatchRequest", message));
@@ -47,7 +47,7 @@ pub(in super::super) fn check_ids(ids: &[&str], kind: &str) -> Result<(), Servic
 }
 
 /// 1 MiB in all: bodies and attributes of every entry.
-pub(in super::super) fn check_size(entries: &[Entry]) -> Result<(), ServiceError> {
+pub(in crate::emulator) fn check_size(entries: &[Entry]) -> Result<(), ServiceError> {
     let size: usize = entries.iter().map(|entry| entry.draft.size()).sum();
     if size <= MOST_BYTES {
         return Ok(());

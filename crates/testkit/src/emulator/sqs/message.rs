@@ -13,37 +13,37 @@ use tokio::time::Instant;
 /// A message attribute as the JSON protocol has it; binary values stay in base64.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct Attribute {
-    pub(super) data_type: String,
+pub(in crate::emulator) struct Attribute {
+    pub(in crate::emulator) data_type: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) string_value: Option<String>,
+    pub(in crate::emulator) string_value: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) binary_value: Option<String>,
+    pub(in crate::emulator) binary_value: Option<String>,
 }
 
 /// Message attributes by name, in the order that their checksum wants.
-pub(super) type Attributes = BTreeMap<String, Attribute>;
+pub(in crate::emulator) type Attributes = BTreeMap<String, Attribute>;
 
 /// A message as `SendMessage` and an entry of `SendMessageBatch` bring it.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct Draft {
+pub(in crate::emulator) struct Draft {
     #[serde(default)]
-    pub(super) message_body: String,
+    pub(in crate::emulator) message_body: String,
     #[serde(default)]
-    pub(super) message_attributes: Attributes,
+    pub(in crate::emulator) message_attributes: Attributes,
     #[serde(default)]
-    pub(super) message_system_attributes: Attributes,
-    pub(super) delay_seconds: Option<i64>,
-    pub(super) message_group_id: Option<String>,
-    pub(super) message_deduplication_id: Option<String>,
+    pub(in crate::emulator) message_system_attributes: Attributes,
+    pub(in crate::emulator) delay_seconds: Option<i64>,
+    pub(in crate::emulator) message_group_id: Option<String>,
+    pub(in crate::emulator) message_deduplication_id: Option<String>,
 }
 
 impl Draft {
     /// The bytes that count against the size limits: the body, and each attribute's name, type and value.
     ///
     /// AWS, "Amazon SQS message quotas": attributes are part of the message size.
-    pub(super) fn size(&self) -> usize {
+    pub(in crate::emulator) fn size(&self) -> usize {
         let attributes = self.message_attributes.iter().map(|(name, attribute)| {
             let binary = attribute.binary_value.as_deref().map_or(0, |value| decode(value).len());
             name.len()
@@ -57,29 +57,29 @@ impl Draft {
 
 /// A message in a queue.
 #[derive(Clone, Debug)]
-pub(super) struct Stored {
-    pub(super) id: String,
-    pub(super) draft: Draft,
-    pub(super) sequence_number: Option<String>,
-    pub(super) sent: Instant,
-    pub(super) sent_millis: u128,
-    pub(super) first_received_millis: Option<u128>,
-    pub(super) receive_count: u64,
-    pub(super) dead_letter_source: Option<String>,
+pub(in crate::emulator) struct Stored {
+    pub(in crate::emulator) id: String,
+    pub(in crate::emulator) draft: Draft,
+    pub(in crate::emulator) sequence_number: Option<String>,
+    pub(in crate::emulator) sent: Instant,
+    pub(in crate::emulator) sent_millis: u128,
+    pub(in crate::emulator) first_received_millis: Option<u128>,
+    pub(in crate::emulator) receive_count: u64,
+    pub(in crate::emulator) dead_letter_source: Option<String>,
 }
 
 /// Which attributes a receive asks for.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Wanted {
+pub(in crate::emulator) struct Wanted {
     /// Names of message attributes; `All`, `.*` and `prefix.*` match many.
-    pub(super) message: Vec<String>,
+    pub(in crate::emulator) message: Vec<String>,
     /// Names of system attributes, or `All`.
-    pub(super) system: Vec<String>,
+    pub(in crate::emulator) system: Vec<String>,
 }
 
 impl Stored {
     /// The message as `ReceiveMessage` gives it out.
-    pub(super) fn to_json(&self, receipt_handle: &str, wanted: &Wanted) -> Value {
+    pub(in crate::emulator) fn to_json(&self, receipt_handle: &str, wanted: &Wanted) -> Value {
         let mut message = json!({
             "MessageId": self.id,
             "ReceiptHandle": receipt_handle,
@@ -122,7 +122,7 @@ impl Stored {
 /// The checksum that sends and receives carry over message attributes, none without attributes.
 ///
 /// AWS, "Calculating the MD5 message digest for message attributes".
-pub(super) fn checksum_of_attributes(attributes: &Attributes) -> Option<String> {
+pub(in crate::emulator) fn checksum_of_attributes(attributes: &Attributes) -> Option<String> {
     let mut digest = Md5::new();
     for (name, attribute) in attributes {
         let (kind, value) = match (&attribute.string_value, &attribute.binary_value) {
@@ -141,12 +141,12 @@ pub(super) fn checksum_of_attributes(attributes: &Attributes) -> Option<String> 
 }
 
 /// The checksum that sends and receives carry over the body.
-pub(super) fn checksum_of_body(body: &str) -> String {
+pub(in crate::emulator) fn checksum_of_body(body: &str) -> String {
     hexadecimal(&Md5::digest(body))
 }
 
 /// Lower-case hexadecimal digits.
-pub(super) fn hexadecimal(bytes: &[u8]) -> String {
+pub(in crate::emulator) fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
         for digit in [byte >> 4, byte & 0xF] {
             text.extend(char::from_digit(u32::from(digit), 16));
@@ -156,7 +156,7 @@ pub(super) fn hexadecimal(bytes: &[u8]) -> String {
 }
 
 /// Unix milliseconds, the unit of SQS's timestamps.
-pub(super) fn unix_millis() -> u128 {
+pub(in crate::emulator) fn unix_millis() -> u128 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis())
 }
 
