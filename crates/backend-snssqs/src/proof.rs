@@ -61,13 +61,14 @@ impl Proof {
         });
     }
 
-    /// Whether answers would come; waits a little for a probe that is on its way.
+    /// Whether answers would come; waits a little for a probe that is on its way or about to be sent.
     ///
     /// # Errors
     /// `Unavailable` until a probe has come back; what the topic says where none can be sent.
     pub(crate) async fn check(&self) -> Result<(), BackendError> {
         let mut states = self.0.subscribe();
-        let decided = states.wait_for(|state| !matches!(state, State::Looking { failed: None }));
+        let decided =
+            states.wait_for(|state| matches!(state, State::Proven | State::Looking { failed: Some(_) }));
         drop(timeout(PATIENCE, decided).await);
         let state = self.0.borrow().clone();
         match state {
