@@ -10,13 +10,14 @@ use aws_common::{
     },
 };
 use proxy_core::config::{Problem, duration};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The longest prefix where each session's queue also has a dash and 16 characters of its own in its name.
 const LONGEST_SESSION_PREFIX: usize = 40;
 
 /// The table `[backend.sqs]`: the queues, and how they are read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct SqsConfig {
@@ -36,12 +37,14 @@ pub struct SqsConfig {
     pub region: Option<String>,
     /// How long a poll waits for messages; whole seconds, 0 to 20 s (SQS `WaitTimeSeconds`). Default 20 s.
     #[serde(with = "duration", alias = "wait_time_seconds")]
+    #[schemars(with = "duration::Schema")]
     pub wait_time: Duration,
     /// How many messages a poll takes, 1 to 10 (SQS `MaxNumberOfMessages`). Default 10.
     pub max_messages: u8,
     /// How long a message that was read stays hidden from other readers until it is deleted; whole seconds, 1 s to 12 h (SQS
     /// `VisibilityTimeout`). Default 30 s.
     #[serde(with = "duration", alias = "visibility_timeout_seconds")]
+    #[schemars(with = "duration::Schema")]
     pub visibility_timeout: Duration,
     /// What the name of a created response queue begins with: 1 to 57 of `A-Z a-z 0-9 - _`, 40 with `per_session`. Default
     /// `mcp-proxy-responses`. Queues under it that proxies left behind which died are deleted by those that live.
@@ -52,7 +55,7 @@ pub struct SqsConfig {
 }
 
 /// Whose answers share a created response queue.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ResponseQueue {
     /// One queue for all sessions of the process.
