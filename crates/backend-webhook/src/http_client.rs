@@ -15,6 +15,7 @@ use reqwest::{
     header::{HeaderMap, HeaderValue, USER_AGENT},
     redirect::Policy,
 };
+use rustls::ClientConfig;
 use tokio::time::{Instant, sleep_until};
 
 pub(crate) use self::failure::{Phase, failure};
@@ -57,17 +58,7 @@ impl HttpClient {
         headers.entry(USER_AGENT).or_insert(AGENT);
         let client = match own {
             Some(own) => own,
-            None => Client::builder()
-                .tls_backend_preconfigured(tls::config()?)
-                .no_proxy()
-                .redirect(Policy::none())
-                .connect_timeout(timeout)
-                .pool_idle_timeout(IDLE)
-                .build()
-                .map_err(|error| {
-                    BackendError::new(ErrorKind::Config, "start", "the HTTP client cannot be set up")
-                        .with_source(error)
-                })?,
+            None => client(timeout, tls::config()?)?,
         };
         Ok(Self { client, headers, timeout })
     }
@@ -109,6 +100,18 @@ impl HttpClient {
     }
 }
 
+fn client(timeout: Duration, tls: ClientConfig) -> Result<Client, BackendError> {
+    let builder = Client::builder()
+        .tls_backend_preconfigured(tls)
+        .no_proxy()
+        .redirect(Policy::none())
+        .connect_timeout(timeout)
+        .pool_idle_timeout(IDLE);
+    builder.build().map_err(|error| {
+        BackendError::new(ErrorKind::Config, "start", "the HTTP client cannot be set up").with_source(error)
+    })
+}
+
 /// Reads a response's body, or the first `limit` bytes of it.
 ///
 /// # Errors
@@ -127,3 +130,6 @@ pub(crate) async fn read_body(
     }
     Ok(body)
 }
+
+#[cfg(test)]
+mod tests;

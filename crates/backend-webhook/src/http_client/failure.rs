@@ -1,6 +1,6 @@
 //! From an error of the HTTP client to ours.
 
-use std::error::Error;
+use std::{error::Error, io};
 
 use proxy_core::error::{BackendError, Delivery, ErrorKind};
 
@@ -40,33 +40,26 @@ pub(crate) fn failure(operation: &'static str, phase: Phase, error: reqwest::Err
 
 /// Why there is no connection, as far as the causes tell.
 fn connecting(error: &reqwest::Error) -> &'static str {
+    let too_long = "the server cannot be reached: connecting took too long";
     let mut cause = error.source();
     while let Some(error) = cause {
-        if error.downcast_ref::<rustls::Error>().is_some() {
+        if error.is::<rustls::Error>() {
             return "the server's certificate or TLS was not accepted";
-        }
-        if let Some(io) = error.downcast_ref::<std::io::Error>() {
-            match io.kind() {
-                std::io::ErrorKind::ConnectionRefused => return "the server refuses connections",
-                std::io::ErrorKind::TimedOut => {
-                    return "the server cannot be reached: connecting took too long";
-                }
-                _ => {}
-            }
-            if let Some(inner) = io.get_ref()
-                && inner.downcast_ref::<rustls::Error>().is_some()
-            {
-                return "the server's certificate or TLS was not accepted";
-            }
         }
         if error.to_string().starts_with("dns error") {
             return "the server's name cannot be resolved";
         }
-        cause = error.source();
+        let io = error.downcast_ref::<io::Error>();
+        match io.map(io::Error::kind) {
+            Some(io::ErrorKind::ConnectionRefused) => return "the server refuses connections",
+            Some(io::ErrorKind::TimedOut) => return too_long,
+            _ => {}
+        }
+        // an io::Error passes itself over when it is asked for its source
+        cause = match io.and_then(io::Error::get_ref) {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
     }
-    if error.is_timeout() {
-        "the server cannot be reached: connecting took too long"
-    } else {
-        "the server cannot be reached"
-    }
+    if error.is_timeout() { too_long } else { "the server cannot be reached" }
 }
