@@ -164,10 +164,12 @@ impl StreamableHttpBackend {
             let message = "a request has no wire id";
             return Err(BackendError::new(ErrorKind::Protocol, "send", message));
         };
-        let is_initialize = outbound.message.method() == Some("initialize");
+        let Message::Request(asked) = &outbound.message else { return self.tell(outbound).await };
+        let is_initialize = asked.method() == "initialize";
+        let wants_progress = matches!(asked.progress_token(), Ok(Some(_)));
         let (address, deadline) = (address_of(&outbound), outbound.context.deadline);
         let request = self.request(outbound, &address)?;
-        let waiting = self.server.streams.wait_for(wire);
+        let waiting = self.server.streams.wait_for(wire, wants_progress);
         let server = Arc::clone(&self.server);
         exchange::send(Exchange { server, address, request, deadline, is_initialize, waiting }).await
     }

@@ -27,6 +27,20 @@ impl CallbackInbox {
 impl Inbox for CallbackInbox {
     fn deliver(&self, inbound: Inbound) -> Settlement {
         let Some(answered) = answered(&inbound) else { return self.inbox.deliver(inbound) };
+        if let Some(response) = self.streams.talkative(&answered) {
+            let (inbox, streams) = (Arc::clone(&self.inbox), Arc::clone(&self.streams));
+            let held = async move {
+                // progress and log messages travel by another connection, and belong before the answer
+                response.quiet().await;
+                let disposition = match inbox.deliver(inbound) {
+                    Settlement::Now(disposition) => disposition,
+                    Settlement::Later(settled) => settled.await,
+                };
+                note(&streams, &answered, disposition);
+                disposition
+            };
+            return Settlement::Later(held.boxed());
+        }
         match self.inbox.deliver(inbound) {
             Settlement::Now(disposition) => {
                 note(&self.streams, &answered, disposition);

@@ -13,6 +13,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio_util::sync::CancellationToken;
 
+use super::streams::Response;
+
 /// The delays until a message is delivered again for which there was no memory.
 const FIRST_DELAY: Duration = Duration::from_millis(250);
 const LONGEST_DELAY: Duration = Duration::from_secs(5);
@@ -31,6 +33,8 @@ pub(super) struct Origin {
     pub(super) route: RouteKey,
     /// The request whose response the stream is; `None` for the standalone stream.
     pub(super) wire: Option<WireId>,
+    /// That response.
+    pub(super) response: Option<Arc<Response>>,
     /// What the server said of itself in the head of its answer to `initialize`.
     pub(super) peer: Option<Peer>,
 }

@@ -80,7 +80,7 @@ impl Exchange {
     /// Sends the request, waits for the head, and reads what came with it.
     async fn begin(self) -> Result<(Sent, Rest), BackendError> {
         let server = Arc::clone(&self.server);
-        let over = self.waiting.over.clone();
+        let over = self.waiting.response.over.clone();
         let head = tokio::select! {
             biased;
             head = self.head() => head?,
@@ -116,7 +116,7 @@ impl Exchange {
             }
             let (error, asked) = match self.refusal(response).await {
                 Refusal::Answer(answer) => {
-                    self.server.take(&answer, &self.origin(None), &self.waiting.over).await;
+                    self.server.take(&answer, &self.origin(None), &self.waiting.response.over).await;
                     return Ok(None);
                 }
                 Refusal::Final(error) => return Err(self.lost(error).await),
@@ -179,7 +179,7 @@ impl Exchange {
         let whole = tokio::select! {
             biased;
             whole = reading => whole,
-            () = self.waiting.over.cancelled() => return,
+            () = self.waiting.response.over.cancelled() => return,
             () = self.server.stop.cancelled() => return,
         };
         match whole {
@@ -191,7 +191,7 @@ impl Exchange {
     }
 
     async fn take_json(&self, bytes: &Bytes, origin: &Origin) {
-        let over = &self.waiting.over;
+        let over = &self.waiting.response.over;
         let Ok(text) = std::str::from_utf8(bytes) else {
             return self.without_answer(ErrorKind::Protocol, "the server's answer is not UTF-8").await;
         };
@@ -214,7 +214,8 @@ impl Exchange {
     async fn read_events(self, mut events: Events, origin: Origin) {
         let mut position = Position::default();
         let until = Instant::now() + self.server.longest;
-        let reading = self.server.read_events(&mut events, &origin, &mut position, &self.waiting.over);
+        let reading =
+            self.server.read_events(&mut events, &origin, &mut position, &self.waiting.response.over);
         let Ok(ended) = timeout_at(until, reading).await else { return };
         match ended {
             Ended::Answered => {
@@ -276,7 +277,12 @@ impl Exchange {
     }
 
     fn origin(&self, peer: Option<Peer>) -> Origin {
-        Origin { route: self.address.route.clone(), wire: Some(self.waiting.wire().clone()), peer }
+        Origin {
+            route: self.address.route.clone(),
+            response: Some(Arc::clone(&self.waiting.response)),
+            wire: Some(self.waiting.wire().clone()),
+            peer,
+        }
     }
 }
 

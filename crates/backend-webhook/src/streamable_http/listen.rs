@@ -22,7 +22,7 @@ const ATTEMPT: Duration = Duration::from_secs(10);
 
 /// Keeps a session's standalone stream open until `over` fires, or until the server has none or does not know the session.
 pub(super) async fn listen(server: Arc<Server>, address: Address, over: CancellationToken) {
-    let origin = Origin { route: address.route.clone(), wire: None, peer: None };
+    let origin = Origin { route: address.route.clone(), wire: None, response: None, peer: None };
     let mut position = Position::default();
     let mut backoff = Backoff::new(FIRST_DELAY, LONGEST_DELAY);
     loop {

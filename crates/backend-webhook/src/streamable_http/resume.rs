@@ -20,7 +20,7 @@ const LONGEST_DELAY: Duration = Duration::from_secs(10);
 
 /// Continues a response from where it stands until the answer came, or `until`.
 pub(super) async fn resume(exchange: &Exchange, origin: &Origin, mut position: Position, until: Instant) {
-    let over = &exchange.waiting.over;
+    let over = &exchange.waiting.response.over;
     let mut backoff = Backoff::new(FIRST_DELAY, LONGEST_DELAY);
     let mut asked = None;
     loop {

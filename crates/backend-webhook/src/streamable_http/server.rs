@@ -89,6 +89,9 @@ impl Server {
                 Some(Err(error)) => return Ended::Broken(Some(error)),
                 Some(Ok(event)) => event,
             };
+            if let Some(response) = &origin.response {
+                response.hear();
+            }
             if let Some(retry) = event.retry {
                 let asked = Duration::from_millis(retry);
                 position.retry = Some(asked.clamp(SHORTEST_RETRY, LONGEST_RETRY));
