@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use aws_config::{
-    BehaviorVersion, Region, SdkConfig,
+    BehaviorVersion, Region,
     retry::RetryConfig,
     timeout::{TimeoutConfig, TimeoutConfigBuilder},
 };
 use aws_sdk_sqs::Client;
 use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
 use proxy_core::error::{BackendError, ErrorKind};
+
+pub use aws_config::SdkConfig;
 
 /// How long a connection may take, TLS included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -91,7 +93,7 @@ fn timeouts_of(client: &Client) -> TimeoutConfigBuilder {
 }
 
 /// The region in a queue's URL, as AWS builds them: `https://sqs.{region}.amazonaws.com[.cn]/{account}/{name}`, or in an ARN.
-fn region_of(used: &str) -> Option<&str> {
+pub(crate) fn region_of(used: &str) -> Option<&str> {
     if let Some(arn) = used.strip_prefix("arn:") {
         return arn.split(':').nth(2).filter(|region| !region.is_empty());
     }

@@ -216,6 +216,17 @@ impl CreatedQueue {
         }
     }
 
+    /// Deletes the queue and its dependents, and says whether that went well.
+    ///
+    /// # Errors
+    /// Those of the calls.
+    pub async fn try_delete(&self) -> Result<(), BackendError> {
+        if let Some(dependents) = &self.maker.plan.dependents {
+            dependents.detach(&self.queue).await?;
+        }
+        self.maker.call_delete(&self.queue).await
+    }
+
     async fn ready(&self) -> Result<(), BackendError> {
         let until = self.usable_at + NEW.0;
         loop {

@@ -85,6 +85,9 @@ impl Call<'_> {
             }
             ErrorKind::Denied => format!("the AWS credentials for {target} are refused ({bare}): renew them"),
             ErrorKind::TooLarge => format!("the message is larger than {target} takes"),
+            _ if bare == "QueueDeletedRecently" => {
+                format!("{target} was deleted just now: AWS lets it be created again 60 s later")
+            }
             ErrorKind::Unavailable => format!("{target} failed at AWS ({status} {bare})"),
             _ => format!("{target} refused the request ({status} {bare})"),
         };

@@ -2,7 +2,7 @@
 //!
 //! Reading order: `attributes` (what travels beside a message), `sender` (out), `poller` (in), `acknowledger` (deletes), `queue` and
 //! `created_queue` (those that we read, and those that we make), `error` (the
-//! one mapping of SDK errors), `client`, `settings`.
+//! one mapping of SDK errors), `client`, `settings`; `operator` for what provisioning and the doctor share.
 
 mod acknowledger;
 pub mod attributes;
@@ -10,6 +10,7 @@ mod backoff;
 pub mod client;
 mod created_queue;
 mod error;
+pub mod operator;
 mod poller;
 mod queue;
 mod sender;
@@ -22,6 +23,6 @@ pub use self::{
     created_queue::{CreatedQueue, Dependents, QueueMaker, QueuePlan},
     error::Call,
     poller::{Decode, ForeignPolicy, PollHealth, Poller, PollerSettings},
-    queue::Queue,
+    queue::{Queue, QueuePermission},
     sender::{BatchingSender, Destination, Outcomes, QueueDestination},
 };

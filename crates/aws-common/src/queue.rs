@@ -29,6 +29,31 @@ pub struct Queue {
     metrics: BackendMetrics,
 }
 
+/// A permission on a queue that a call without an effect tells of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QueuePermission {
+    /// `sqs:SendMessage`.
+    Send,
+    /// `sqs:ReceiveMessage`.
+    Receive,
+    /// `sqs:DeleteMessage`.
+    Delete,
+    /// `sqs:ChangeMessageVisibility`.
+    Hide,
+}
+
+impl QueuePermission {
+    /// The name that IAM gives it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Send => "sqs:SendMessage",
+            Self::Receive => "sqs:ReceiveMessage",
+            Self::Delete => "sqs:DeleteMessage",
+            Self::Hide => "sqs:ChangeMessageVisibility",
+        }
+    }
+}
+
 impl Queue {
     /// The queue at `url`, which `role` tells what it is for, such as `reply queue`.
     pub fn new(client: &Client, url: &str, role: &str, metrics: &BackendMetrics) -> Self {
@@ -81,46 +106,71 @@ impl Queue {
         Ok(result?.attributes.unwrap_or_default())
     }
 
-    /// Whether we may send to it: an empty batch is refused for being empty, or before that for lack of the permission.
+    /// Whether we may send to it.
     ///
     /// # Errors
-    /// `Denied` or `Config` only.
+    /// As [`Queue::probe`].
     pub async fn check_sends(&self) -> Result<(), BackendError> {
-        let probe = self.client.send_message_batch().queue_url(&*self.url).set_entries(Some(Vec::new()));
-        self.judge("SendMessageBatch", "sqs:SendMessage", probe.send().await)
+        self.probe(QueuePermission::Send).await
     }
 
-    /// Whether we may receive from it and acknowledge. Every probe is one that SQS refuses, so none has an effect.
+    /// Whether we may receive from it and acknowledge.
+    ///
+    /// # Errors
+    /// As [`Queue::probe`].
+    pub async fn check_receives(&self) -> Result<(), BackendError> {
+        for permission in [QueuePermission::Receive, QueuePermission::Delete, QueuePermission::Hide] {
+            self.probe(permission).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether we have this permission on it, by a call without an effect: an empty batch, say, is refused for being empty, or before
+    /// that for lack of the permission.
     ///
     /// # Errors
     /// `Denied` or `Config` only.
-    pub async fn check_receives(&self) -> Result<(), BackendError> {
-        // an emulator that takes it must not hide anything by it
-        let receive = self
-            .client
-            .receive_message()
-            .queue_url(&*self.url)
-            .max_number_of_messages(0)
-            .visibility_timeout(0);
-        self.judge("ReceiveMessage", "sqs:ReceiveMessage", receive.send().await)?;
-        let delete = self.client.delete_message_batch().queue_url(&*self.url).set_entries(Some(Vec::new()));
-        self.judge("DeleteMessageBatch", "sqs:DeleteMessage", delete.send().await)?;
-        let hide = self.client.change_message_visibility_batch().queue_url(&*self.url);
-        let hide = hide.set_entries(Some(Vec::new())).send().await;
-        self.judge("ChangeMessageVisibilityBatch", "sqs:ChangeMessageVisibility", hide)
+    pub async fn probe(&self, permission: QueuePermission) -> Result<(), BackendError> {
+        let (client, url) = (&self.client, &*self.url);
+        match permission {
+            QueuePermission::Send => {
+                let probe = client.send_message_batch().queue_url(url).set_entries(Some(Vec::new()));
+                self.judge("SendMessageBatch", permission, probe.send().await)
+            }
+            QueuePermission::Receive => {
+                // an emulator that takes it must not hide anything by it
+                let probe =
+                    client.receive_message().queue_url(url).max_number_of_messages(0).visibility_timeout(0);
+                self.judge("ReceiveMessage", permission, probe.send().await)
+            }
+            QueuePermission::Delete => {
+                let probe = client.delete_message_batch().queue_url(url).set_entries(Some(Vec::new()));
+                self.judge("DeleteMessageBatch", permission, probe.send().await)
+            }
+            QueuePermission::Hide => {
+                let probe =
+                    client.change_message_visibility_batch().queue_url(url).set_entries(Some(Vec::new()));
+                self.judge("ChangeMessageVisibilityBatch", permission, probe.send().await)
+            }
+        }
     }
 
     /// Only a denial or a missing queue counts: any other refusal of a probe is what it is made for.
     fn judge<T, E>(
         &self,
         action: &'static str,
-        permission: &'static str,
+        permission: QueuePermission,
         result: Result<T, SdkError<E, HttpResponse>>,
     ) -> Result<(), BackendError>
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
-        let call = Call { operation: "start", permission, target: &self.described, sends: false };
+        let call = Call {
+            operation: "start",
+            permission: permission.as_str(),
+            target: &self.described,
+            sends: false,
+        };
         let result = result.map(|_| ()).map_err(|error| call.failed(&error));
         let result = match result {
             Err(error) if matches!(error.kind(), ErrorKind::Denied | ErrorKind::Config) => Err(error),

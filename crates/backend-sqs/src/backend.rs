@@ -4,8 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use aws_common::{
-    BatchingSender, Envelope, Queue, QueueDestination, QueueMaker, QueuePlan, ReplyAddress,
-    client::{self, ClientSettings},
+    BatchingSender, Envelope, Queue, QueueDestination, QueueMaker, QueuePlan, ReplyAddress, client,
 };
 use aws_sdk_sqs::Client;
 use prometheus_client::registry::Registry;
@@ -25,7 +24,7 @@ use crate::{
 };
 
 /// Its name in the configuration and in metrics.
-const NAME: &str = "sqs";
+pub(crate) const NAME: &str = "sqs";
 
 /// What a backend is built with, beside its configuration.
 #[derive(Debug)]
@@ -66,12 +65,11 @@ impl SqsBackend {
     /// # Errors
     /// `Config` and `Denied` name the setting, or the queue and the missing permission; `Unavailable` when SQS cannot be reached.
     pub async fn connect(config: SqsConfig, parts: SqsParts<'_>) -> Result<Self, BackendError> {
-        let problems = config.validate();
-        if !problems.is_empty() {
-            let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
-            return Err(BackendError::new(ErrorKind::Config, "start", problems.join("; ")));
-        }
-        let client = client_of(&config, parts.client.as_ref()).await?;
+        config.checked("start")?;
+        let client = match &parts.client {
+            Some(own) => client::without_retries(own),
+            None => Client::new(&client::load(&config.client_settings(), &config.read_queue_url).await?),
+        };
         let metrics = BackendMetrics::new(NAME, parts.registry);
         let default_client_id = || format!("mcp-proxy-{}", parts.instance.as_str());
         let client_id = config.client_id.clone().unwrap_or_else(default_client_id);
@@ -169,14 +167,4 @@ fn addressed(message: Message, reply: &str) -> Result<Message, InvalidParams> {
         }
         other => Ok(other),
     }
-}
-
-/// The caller's client, or one as the configuration and the environment say.
-async fn client_of(config: &SqsConfig, own: Option<&Client>) -> Result<Client, BackendError> {
-    if let Some(own) = own {
-        return Ok(client::without_retries(own));
-    }
-    let settings =
-        ClientSettings { endpoint_url: config.endpoint_url.clone(), region: config.region.clone() };
-    Ok(Client::new(&client::load(&settings, &config.read_queue_url).await?))
 }

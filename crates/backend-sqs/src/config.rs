@@ -4,12 +4,16 @@ use std::{collections::BTreeMap, time::Duration};
 
 use aws_common::{
     attributes::operator_problems,
+    client::ClientSettings,
     settings::{
         LARGEST_BATCH, LONGEST_WAIT, QueueKind, client_id_problem, endpoint_problem, prefix_problem,
         queue_url_problem, receive_problems, region_problem,
     },
 };
-use proxy_core::config::{Problem, duration};
+use proxy_core::{
+    config::{Problem, duration},
+    error::{BackendError, ErrorKind},
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -114,6 +118,20 @@ impl SqsConfig {
         problems.extend(receive_problems(self.wait_time, self.visibility_timeout, self.max_messages));
         problems.extend(operator_problems(&self.message_attributes));
         problems
+    }
+
+    /// # Errors
+    /// `Config` with all that is wrong.
+    pub(crate) fn checked(&self, operation: &'static str) -> Result<(), BackendError> {
+        let problems: Vec<String> = self.validate().iter().map(ToString::to_string).collect();
+        if problems.is_empty() {
+            return Ok(());
+        }
+        Err(BackendError::new(ErrorKind::Config, operation, problems.join("; ")))
+    }
+
+    pub(crate) fn client_settings(&self) -> ClientSettings {
+        ClientSettings { endpoint_url: self.endpoint_url.clone(), region: self.region.clone() }
     }
 
     fn per_session_problems(&self) -> Vec<Problem> {

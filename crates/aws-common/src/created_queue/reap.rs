@@ -55,17 +55,34 @@ impl QueueMaker {
     /// When the queues, or their tags, cannot be looked at.
     pub async fn reap_once(&self) -> Result<usize, BackendError> {
         let mut reaped = 0;
+        for queue in self.dead().await? {
+            reaped += usize::from(self.remove(&queue).await?);
+        }
+        Ok(reaped)
+    }
+
+    /// Says how many queues of dead instances there are now.
+    ///
+    /// # Errors
+    /// As [`QueueMaker::reap_once`].
+    pub async fn look_for_dead(&self) -> Result<usize, BackendError> {
+        Ok(self.dead().await?.len())
+    }
+
+    async fn dead(&self) -> Result<Vec<Queue>, BackendError> {
+        let mut dead = Vec::new();
         let mut next = None;
         loop {
             let (urls, following) = self.list(next).await?;
-            for url in urls {
-                if self.is_another_instances(&url) && self.reap_if_dead(&url).await? {
-                    reaped += 1;
+            for url in urls.iter().filter(|url| self.is_another_instances(url)) {
+                let queue = Queue::new(&self.client, url, "queue", &self.metrics);
+                if self.is_dead(&queue).await? {
+                    dead.push(queue);
                 }
             }
             next = following;
             if next.is_none() {
-                return Ok(reaped);
+                return Ok(dead);
             }
         }
     }
@@ -86,26 +103,28 @@ impl QueueMaker {
         instance_of(url, &self.plan.prefix).is_some_and(|instance| instance != self.plan.instance)
     }
 
-    async fn reap_if_dead(&self, url: &str) -> Result<bool, BackendError> {
-        let queue = Queue::new(&self.client, url, "queue", &self.metrics);
+    async fn is_dead(&self, queue: &Queue) -> Result<bool, BackendError> {
         self.pace.turn().await;
-        let tags = match self.tags(&queue).await {
+        match self.tags(queue).await {
             // another reaper was faster
-            Err(error) if error.kind() == ErrorKind::Config => return Ok(false),
-            tags => tags?,
-        };
-        if !is_dead(&tags, instance_of(url, &self.plan.prefix).as_ref(), since_epoch()) {
-            return Ok(false);
+            Err(error) if error.kind() == ErrorKind::Config => Ok(false),
+            tags => {
+                let named = instance_of(queue.url(), &self.plan.prefix);
+                Ok(is_dead(&tags?, named.as_ref(), since_epoch()))
+            }
         }
+    }
+
+    async fn remove(&self, queue: &Queue) -> Result<bool, BackendError> {
         if let Some(dependents) = &self.plan.dependents
-            && let Err(error) = dependents.detach(&queue).await
+            && let Err(error) = dependents.detach(queue).await
         {
             tracing::warn!(error = %error, error.type = error.kind().as_str(), "what feeds a dead proxy's queue stays behind");
             if error.kind() != ErrorKind::Denied {
                 return Ok(false);
             }
         }
-        match self.call_delete(&queue).await {
+        match self.call_delete(queue).await {
             Ok(()) => {
                 tracing::info!(messaging.destination.name = queue.name(), "a dead proxy's queue was deleted");
                 Ok(true)

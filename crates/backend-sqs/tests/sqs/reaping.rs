@@ -23,7 +23,12 @@ use crate::harness::{PROXY, Setup, World, emulator, eventually};
 const PREFIX: &str = "mcp-proxy-responses";
 
 /// Creates a queue as the proxy does, whose owner lived until so many minutes ago.
-async fn left_behind(emulator: &Emulator, prefix: &str, instance: &InstanceId, minutes: u64) -> String {
+pub(crate) async fn left_behind(
+    emulator: &Emulator,
+    prefix: &str,
+    instance: &InstanceId,
+    minutes: u64,
+) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let name = format!("{prefix}-{}", instance.as_str());
     let create = emulator

@@ -1,11 +1,11 @@
 //! What is found out at start, and the queue that is created then.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use aws_sdk_sqs::types::QueueAttributeName;
 use backend_sqs::SqsConfig;
 use proxy_core::{
-    backend::{Backend, Disposition, Settlement},
+    backend::Backend,
     error::{BackendError, ErrorKind},
     id::RouteKey,
 };
@@ -137,33 +137,6 @@ async fn a_created_reply_queue_that_is_lost_is_made_again() {
     shutdown.cancel();
     timeout(PATIENCE, running.join_next()).await.unwrap().unwrap().unwrap().unwrap();
     assert_eq!(emulator.depth(&name), None);
-}
-
-#[tokio::test]
-async fn the_documented_policy_is_the_least_that_works() {
-    let mut world = World::start().await;
-    world.send(&call(1)).await.unwrap();
-    world.inbox.settle_next([Settlement::Now(Disposition::Busy)]);
-    world.reply(Some(world.route().as_str()), &call(2)).await;
-    world.delivered().await;
-    world.delivered().await;
-    world.backend.check().await.unwrap();
-    world.emptied(REPLIES).await;
-    world.stop().await;
-    let uses = world.emulator.uses();
-    let ours = |queue: &str| -> BTreeSet<&str> {
-        let ours = uses.iter().filter(|used| used.access_key == PROXY && used.resource == queue);
-        ours.map(|used| used.permission.as_str()).collect()
-    };
-    assert_eq!(ours(REQUESTS), BTreeSet::from(["sqs:GetQueueAttributes", "sqs:SendMessage"]));
-    let replies = [
-        "sqs:ChangeMessageVisibility",
-        "sqs:DeleteMessage",
-        "sqs:GetQueueAttributes",
-        "sqs:ReceiveMessage",
-        "sqs:SendMessage",
-    ];
-    assert_eq!(ours(REPLIES), BTreeSet::from(replies));
 }
 
 #[tokio::test]

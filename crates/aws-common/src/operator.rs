@@ -1,0 +1,17 @@
+//! What an operator's commands need of every AWS backend: policies, provisioned queues, and the doctor's checks of AWS itself.
+
+mod checks;
+mod clock;
+mod policy;
+mod provisioned_queue;
+mod readers;
+
+pub use self::{
+    checks::{failed, identity, permission, region},
+    clock::{DateObserver, clock},
+    policy::{Statement, policy, queue_arn},
+    provisioned_queue::{
+        MAX_RECEIVE_COUNT, ProvisionedQueue, dead_letters_url, provision_queue, provision_request_queue,
+    },
+    readers::readers,
+};

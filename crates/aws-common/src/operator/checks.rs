@@ -1,0 +1,102 @@
+//! The doctor's lines about AWS itself: who we are, where, and what we may do.
+
+use aws_config::SdkConfig;
+use proxy_core::{
+    error::{BackendError, ErrorKind},
+    operator::Check,
+};
+
+use crate::{
+    client::region_of,
+    error::Call,
+    queue::{Queue, QueuePermission},
+};
+
+/// A failed check, with the remedy that the error names.
+pub fn failed(subject: impl Into<Box<str>>, error: &BackendError) -> Check {
+    let text = error.to_string();
+    match text.split_once(": ") {
+        Some((what, remedy)) => Check::failed(subject, what, remedy),
+        None => Check::failed(subject, text.as_str(), remedy_of(error.kind())),
+    }
+}
+
+fn remedy_of(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::Throttled => "try again later, or ask AWS for a higher quota",
+        ErrorKind::Unavailable => "check the network, endpoint_url and AWS's service status, and try again",
+        ErrorKind::Denied => "renew the credentials, or grant the permission",
+        _ => "correct the setting",
+    }
+}
+
+/// Whose credentials are used. An endpoint of the operator's own may have no STS: then it cannot be told.
+pub async fn identity(sdk: &SdkConfig) -> Check {
+    const SUBJECT: &str = "credentials";
+    let answered = aws_sdk_sts::Client::new(sdk).get_caller_identity().send().await;
+    let call = Call {
+        operation: "doctor",
+        permission: "sts:GetCallerIdentity",
+        target: "AWS's security token service",
+        sends: false,
+    };
+    match answered.map_err(|error| call.failed(&error)) {
+        Ok(identity) => Check::good(SUBJECT, identity.arn.unwrap_or_default()),
+        Err(error) if sdk.endpoint_url().is_some() => {
+            Check::skipped(SUBJECT, format!("the endpoint does not tell whose they are: {error}"))
+        }
+        Err(error) => failed(SUBJECT, &error),
+    }
+}
+
+/// The region, and whether it is that of the queue or topic with this URL or ARN.
+pub fn region(sdk: &SdkConfig, used: &str) -> Check {
+    const SUBJECT: &str = "region";
+    let Some(region) = sdk.region() else {
+        return Check::failed(SUBJECT, "none is set", "set region, AWS_REGION or one in the profile");
+    };
+    match region_of(used) {
+        Some(named) if named != region.as_ref() => Check::failed(
+            SUBJECT,
+            format!("it is {region}, and {used} is in {named}"),
+            format!("write region = {named:?}, or leave it out"),
+        ),
+        _ => Check::good(SUBJECT, region.to_string()),
+    }
+}
+
+/// Whether we have a permission on a queue.
+pub async fn permission(queue: &Queue, permission: QueuePermission) -> Check {
+    let subject = format!("permission {} on {}", permission.as_str(), queue.name());
+    match queue.probe(permission).await {
+        Ok(()) => Check::good(subject, "granted"),
+        Err(error) => failed(subject, &error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_config::{BehaviorVersion, Region};
+    use proxy_core::operator::Verdict;
+
+    use super::*;
+
+    #[test]
+    fn the_region_has_to_be_the_queues() {
+        let sdk = SdkConfig::builder().behavior_version(BehaviorVersion::latest());
+        let sdk = sdk.region(Region::new("eu-west-1")).build();
+        let verdict = |used| region(&sdk, used).verdict;
+        assert_eq!(
+            verdict("https://sqs.eu-west-1.amazonaws.com/1/requests"),
+            Verdict::Good("eu-west-1".into())
+        );
+        assert_eq!(verdict("http://127.0.0.1:4566/1/requests"), Verdict::Good("eu-west-1".into()));
+        assert!(matches!(verdict("https://sqs.us-east-1.amazonaws.com/1/requests"), Verdict::Failed { .. }));
+    }
+
+    #[test]
+    fn what_an_error_says_to_do_is_the_remedy() {
+        let error = BackendError::new(ErrorKind::Denied, "start", "access is denied: grant sqs:SendMessage");
+        assert_eq!(failed("x", &error), Check::failed("x", "access is denied", "grant sqs:SendMessage"));
+    }
+}

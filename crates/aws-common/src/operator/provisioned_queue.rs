@@ -1,0 +1,255 @@
+//! Queues that an operator has created, kept as they should be, and removed.
+
+use std::collections::HashMap;
+
+use aws_sdk_sqs::{Client, types::QueueAttributeName};
+use proxy_core::{
+    error::{BackendError, ErrorKind},
+    operator::{Change, Mode, Report, Step},
+};
+use serde_json::{Value, json};
+
+use crate::{attributes::is_fifo, error::Call};
+
+/// How often a request may be received and not deleted before it goes to the dead-letter queue. A server deletes what it took, so
+/// that many have died over it.
+pub const MAX_RECEIVE_COUNT: u32 = 5;
+
+/// How long messages are kept, in seconds: an hour longer than the longest request by default. Older ones nobody waits for.
+const RETENTION: &str = "7200";
+
+/// The longest retention, in seconds (AWS, `MessageRetentionPeriod`): dead letters wait for a human being.
+const LONGEST_RETENTION: &str = "1209600";
+
+/// A queue as it should be.
+#[derive(Debug, Clone)]
+pub struct ProvisionedQueue {
+    url: String,
+    attributes: Vec<(QueueAttributeName, String)>,
+}
+
+impl ProvisionedQueue {
+    /// The queue at `url`: messages of up to 1 MiB that are kept for two hours, hidden for 30 s by default, encrypted with SQS's own keys
+    /// (where no KMS key was set); a FIFO queue with a throughput a group.
+    pub fn new(url: &str) -> Self {
+        let mut attributes = vec![
+            (QueueAttributeName::MaximumMessageSize, "1048576".to_owned()),
+            (QueueAttributeName::MessageRetentionPeriod, RETENTION.to_owned()),
+            (QueueAttributeName::VisibilityTimeout, "30".to_owned()),
+            (QueueAttributeName::SqsManagedSseEnabled, "true".to_owned()),
+        ];
+        if is_fifo(url) {
+            attributes.push((QueueAttributeName::FifoQueue, "true".to_owned()));
+            attributes.push((QueueAttributeName::DeduplicationScope, "messageGroup".to_owned()));
+            attributes.push((QueueAttributeName::FifoThroughputLimit, "perMessageGroupId".to_owned()));
+        }
+        Self { url: url.to_owned(), attributes }
+    }
+
+    /// Sets an attribute, in the place of the usual value if there is one.
+    #[must_use]
+    pub fn with(mut self, name: QueueAttributeName, value: impl Into<String>) -> Self {
+        self.attributes.retain(|(other, _)| *other != name);
+        self.attributes.push((name, value.into()));
+        self
+    }
+
+    fn name(&self) -> &str {
+        self.url.rsplit('/').next().unwrap_or_default()
+    }
+}
+
+/// The URL of the dead-letter queue of the queue at `url`: its name with `-dead-letters`.
+pub fn dead_letters_url(url: &str) -> String {
+    match url.strip_suffix(".fifo") {
+        Some(stem) => format!("{stem}-dead-letters.fifo"),
+        None => format!("{url}-dead-letters"),
+    }
+}
+
+/// Creates, updates or removes a request queue and its dead-letter queue.
+///
+/// # Errors
+/// Those of the calls, which name the missing permission.
+pub async fn provision_request_queue(
+    client: &Client,
+    url: &str,
+    mode: Mode,
+    report: Report<'_, Step>,
+) -> Result<(), BackendError> {
+    let letters = ProvisionedQueue::new(&dead_letters_url(url))
+        .with(QueueAttributeName::MessageRetentionPeriod, LONGEST_RETENTION);
+    let requests = ProvisionedQueue::new(url);
+    if mode == Mode::Destroy {
+        provision_queue(client, &requests, mode, report).await?;
+        return provision_queue(client, &letters, mode, report).await;
+    }
+    provision_queue(client, &letters, mode, report).await?;
+    let found = existing(client, &letters).await?;
+    // in a dry run it may not be there yet
+    let arn = found.and_then(|mut found| found.remove(&QueueAttributeName::QueueArn)).unwrap_or_default();
+    let redrive = json!({ "deadLetterTargetArn": arn, "maxReceiveCount": MAX_RECEIVE_COUNT.to_string() });
+    let requests = requests.with(QueueAttributeName::RedrivePolicy, redrive.to_string());
+    provision_queue(client, &requests, mode, report).await
+}
+
+/// Creates, updates or removes a queue, and reports which.
+///
+/// # Errors
+/// Those of the calls, which name the missing permission; `Config` when the queue's URL turns out to be another.
+pub async fn provision_queue(
+    client: &Client,
+    wanted: &ProvisionedQueue,
+    mode: Mode,
+    report: Report<'_, Step>,
+) -> Result<(), BackendError> {
+    let step = |change| Step::new(change, "queue", wanted.name());
+    let Some(found) = existing(client, wanted).await? else {
+        match mode {
+            Mode::Apply => create(client, wanted).await?,
+            Mode::DryRun => {}
+            Mode::Destroy => {
+                report(step(Change::Absent));
+                return Ok(());
+            }
+        }
+        report(step(Change::Created));
+        return Ok(());
+    };
+    if mode == Mode::Destroy {
+        destroy(client, wanted).await?;
+        report(step(Change::Deleted));
+        return Ok(());
+    }
+    let changes = differences(wanted, &found);
+    if changes.is_empty() {
+        report(step(Change::Kept));
+        return Ok(());
+    }
+    if mode == Mode::Apply {
+        let request = client.set_queue_attributes().queue_url(&wanted.url);
+        let attributes = changes.iter().map(|(name, value)| ((*name).clone(), (*value).clone())).collect();
+        let sent = request.set_attributes(Some(attributes)).send().await;
+        sent.map_err(|error| call("sqs:SetQueueAttributes", wanted.name()).failed(&error))?;
+    }
+    report(step(Change::Updated).with_detail(described(&changes, &found)));
+    Ok(())
+}
+
+/// All attributes of the queue, if it exists.
+async fn existing(
+    client: &Client,
+    wanted: &ProvisionedQueue,
+) -> Result<Option<HashMap<QueueAttributeName, String>>, BackendError> {
+    let request = client.get_queue_attributes().queue_url(&wanted.url);
+    let found = request.attribute_names(QueueAttributeName::All).send().await;
+    match found.map_err(|error| call("sqs:GetQueueAttributes", wanted.name()).failed(&error)) {
+        Ok(found) => Ok(Some(found.attributes.unwrap_or_default())),
+        Err(error) if error.kind() == ErrorKind::Config => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+async fn create(client: &Client, wanted: &ProvisionedQueue) -> Result<(), BackendError> {
+    let request = client.create_queue().queue_name(wanted.name());
+    let sent = request.set_attributes(Some(wanted.attributes.iter().cloned().collect())).send().await;
+    let created = sent.map_err(|error| call("sqs:CreateQueue", wanted.name()).failed(&error))?;
+    let url = created.queue_url.unwrap_or_default();
+    if path(&url) == path(&wanted.url) {
+        return Ok(());
+    }
+    let message = format!("the queue was created as {url}, not as {}: correct the setting", wanted.url);
+    Err(BackendError::new(ErrorKind::Config, "provision", message))
+}
+
+async fn destroy(client: &Client, wanted: &ProvisionedQueue) -> Result<(), BackendError> {
+    let sent = client.delete_queue().queue_url(&wanted.url).send().await;
+    match sent.map_err(|error| call("sqs:DeleteQueue", wanted.name()).failed(&error)) {
+        Err(error) if error.kind() != ErrorKind::Config => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// The wanted attributes that are different.
+fn differences<'wanted>(
+    wanted: &'wanted ProvisionedQueue,
+    found: &HashMap<QueueAttributeName, String>,
+) -> Vec<(&'wanted QueueAttributeName, &'wanted String)> {
+    let own_key = found.contains_key(&QueueAttributeName::KmsMasterKeyId);
+    let differs = |(name, value): &(QueueAttributeName, String)| match name {
+        // the operator's own key is the better encryption, and both cannot be
+        QueueAttributeName::SqsManagedSseEnabled if own_key => false,
+        // set at creation only, and said by the name
+        QueueAttributeName::FifoQueue => false,
+        name => found.get(name).is_none_or(|found| !is_same(found, value)),
+    };
+    wanted
+        .attributes
+        .iter()
+        .filter(|attribute| differs(attribute))
+        .map(|(name, value)| (name, value))
+        .collect()
+}
+
+/// Whether two values mean the same: those that are JSON as JSON, numbers in it also as text (SQS takes and gives either).
+fn is_same(one: &str, other: &str) -> bool {
+    match (serde_json::from_str::<Value>(one), serde_json::from_str::<Value>(other)) {
+        (Ok(Value::Object(one)), Ok(Value::Object(other))) => {
+            let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            one.len() == other.len()
+                && one
+                    .iter()
+                    .all(|(key, value)| other.get(key).is_some_and(|other| text(value) == text(other)))
+        }
+        _ => one == other,
+    }
+}
+
+fn described(
+    changes: &[(&QueueAttributeName, &String)],
+    found: &HashMap<QueueAttributeName, String>,
+) -> String {
+    let one = |(name, value): &(&QueueAttributeName, &String)| match found.get(name) {
+        Some(found) => format!("{name}: {found} → {value}"),
+        None => format!("{name}: {value}"),
+    };
+    changes.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+fn path(url: &str) -> &str {
+    let after_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
+    after_scheme.split_once('/').map_or("", |(_, path)| path)
+}
+
+fn call<'name>(permission: &'static str, name: &'name str) -> Call<'name> {
+    Call { operation: "provision", permission, target: name, sends: false }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dead_letter_queue_is_of_the_same_kind() {
+        assert_eq!(dead_letters_url("https://q/1/a"), "https://q/1/a-dead-letters");
+        assert_eq!(dead_letters_url("https://q/1/a.fifo"), "https://q/1/a-dead-letters.fifo");
+    }
+
+    #[test]
+    fn a_redrive_policy_is_the_same_with_its_count_as_a_number_or_as_text() {
+        let number = r#"{"maxReceiveCount":5,"deadLetterTargetArn":"a"}"#;
+        assert!(is_same(number, r#"{"deadLetterTargetArn":"a","maxReceiveCount":"5"}"#));
+        assert!(!is_same(number, r#"{"deadLetterTargetArn":"a","maxReceiveCount":"4"}"#));
+        assert!(!is_same(number, r#"{"deadLetterTargetArn":"a"}"#));
+    }
+
+    #[test]
+    fn a_key_of_the_operators_own_stays() {
+        let wanted = ProvisionedQueue::new("https://q/1/a");
+        let mut found: HashMap<_, _> = wanted.attributes.iter().cloned().collect();
+        found.insert(QueueAttributeName::SqsManagedSseEnabled, "false".to_owned());
+        assert_eq!(differences(&wanted, &found).len(), 1);
+        found.insert(QueueAttributeName::KmsMasterKeyId, "alias/ours".to_owned());
+        assert_eq!(differences(&wanted, &found).len(), 0);
+    }
+}

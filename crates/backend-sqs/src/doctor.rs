@@ -1,0 +1,155 @@
+//! Checks the whole way to the queues and back, a line each.
+
+use std::{collections::HashMap, time::Duration};
+
+use aws_common::{
+    Queue, QueueMaker, QueuePermission, QueuePlan,
+    client::{self, SdkConfig},
+    operator::{DateObserver, clock, failed, identity, permission, readers, region},
+};
+use aws_sdk_sqs::{Client, config::Builder, types::QueueAttributeName};
+use prometheus_client::registry::Registry;
+use proxy_core::{
+    BackendMetrics,
+    error::{BackendError, ErrorKind},
+    id::InstanceId,
+    operator::{Check, Report, Verdict},
+};
+
+use crate::{SqsConfig, backend::NAME};
+
+/// How long a queue that is created on trial would keep messages.
+const TRIAL: Duration = Duration::from_mins(1);
+
+/// What the lines about a reply queue of the proxy's own making are about.
+const CREATION: &str = "creation of reply queues";
+const LEFT_BEHIND: &str = "reply queues that dead proxies left behind";
+
+/// Looks at credentials, region, clock, both queues, each permission, and who else reads the reply queue. Sends twenty messages to a
+/// configured reply queue and takes them out again; where it is the proxy's to create, one is created and deleted.
+///
+/// `sdk` is a configuration of the caller's own, in the place of one loaded from the settings and the environment.
+pub async fn doctor(config: &SqsConfig, sdk: Option<SdkConfig>, report: Report<'_, Check>) {
+    let loaded = match sdk {
+        Some(own) => Ok(own),
+        None => client::load(&config.client_settings(), &config.read_queue_url).await,
+    };
+    let sdk = match loaded {
+        Ok(sdk) => sdk,
+        Err(error) => return report(failed("region", &error)),
+    };
+    let dates = DateObserver::default();
+    let client = Client::from_conf(Builder::from(&sdk).interceptor(dates.clone()).build());
+    let metrics = BackendMetrics::new(NAME, &mut Registry::default());
+    report(identity(&sdk).await);
+    report(region(&sdk, &config.read_queue_url));
+
+    let requests = Queue::new(&client, &config.read_queue_url, "request queue", &metrics);
+    let found = look_at(&requests).await;
+    report(clock(dates.ahead()));
+    if is_there(&requests, found.as_ref(), report) {
+        report(dead_letters(found.unwrap_or_default().get(&QueueAttributeName::RedrivePolicy)));
+        report(permission(&requests, QueuePermission::Send).await);
+    }
+    match &config.response_queue_url {
+        Some(url) => given(&client, &Queue::new(&client, url, "reply queue", &metrics), report).await,
+        None => created(config, &client, &metrics, report).await,
+    }
+}
+
+/// The lines about a reply queue that is given.
+async fn given(client: &Client, replies: &Queue, report: Report<'_, Check>) {
+    let found = look_at(replies).await;
+    if !is_there(replies, found.as_ref(), report) {
+        return;
+    }
+    report(no_redrive(found.unwrap_or_default().get(&QueueAttributeName::RedrivePolicy)));
+    let mut granted = true;
+    for needed in
+        [QueuePermission::Receive, QueuePermission::Delete, QueuePermission::Hide, QueuePermission::Send]
+    {
+        let check = permission(replies, needed).await;
+        granted &= matches!(check.verdict, Verdict::Good(_));
+        report(check);
+    }
+    report(if granted {
+        Box::pin(readers(client, replies)).await
+    } else {
+        Check::skipped(format!("readers of {}", replies.name()), "a permission is missing")
+    });
+}
+
+/// The lines about a reply queue that the proxy is to create.
+async fn created(config: &SqsConfig, client: &Client, metrics: &BackendMetrics, report: Report<'_, Check>) {
+    let plan = QueuePlan {
+        prefix: config.response_queue_prefix.as_str().into(),
+        instance: InstanceId::random(),
+        request_timeout_max: TRIAL,
+        dependents: None,
+    };
+    let maker = QueueMaker::new(client.clone(), plan, metrics.clone());
+    match maker.create(None, "doctor").await {
+        Ok(trial) => {
+            let looked = trial.queue().message_bytes("doctor").await;
+            report(match trial.try_delete().await.and(looked) {
+                Ok(_) => Check::good(CREATION, "one on trial was created, looked at and deleted again"),
+                Err(error) => failed(CREATION, &error),
+            });
+        }
+        Err(error) => report(failed(CREATION, &error)),
+    }
+    report(match maker.look_for_dead().await {
+        Ok(0) => Check::good(LEFT_BEHIND, "none"),
+        Ok(dead) => Check::good(LEFT_BEHIND, format!("{dead}, which the next proxy to start removes")),
+        Err(error) if error.kind() == ErrorKind::Denied => Check::warning(
+            LEFT_BEHIND,
+            "they are not removed, for lack of a permission",
+            "grant sqs:ListQueues on *, and sqs:ListQueueTags on the queues with the prefix",
+        ),
+        Err(error) => failed(LEFT_BEHIND, &error),
+    });
+}
+
+type Attributes = HashMap<QueueAttributeName, String>;
+
+async fn look_at(queue: &Queue) -> Result<Attributes, BackendError> {
+    queue.attributes("start", [QueueAttributeName::All]).await
+}
+
+fn is_there(queue: &Queue, found: Result<&Attributes, &BackendError>, report: Report<'_, Check>) -> bool {
+    report(match found {
+        Ok(found) => {
+            let value = |name| found.get(&name).map_or("?", String::as_str);
+            let bytes = value(QueueAttributeName::MaximumMessageSize);
+            let waiting = value(QueueAttributeName::ApproximateNumberOfMessages);
+            let seen = format!("reachable; takes {bytes} bytes a message; {waiting} messages wait in it");
+            Check::good(queue.name(), seen)
+        }
+        Err(error) => failed(queue.name(), error),
+    });
+    found.is_ok()
+}
+
+fn dead_letters(redrive: Option<&String>) -> Check {
+    const SUBJECT: &str = "dead-letter queue of the request queue";
+    match redrive {
+        Some(_) => Check::good(SUBJECT, "there is one"),
+        None => Check::warning(
+            SUBJECT,
+            "there is none, so a request that no server survives comes back until it is too old",
+            "give the request queue a redrive policy: `provision` does",
+        ),
+    }
+}
+
+fn no_redrive(redrive: Option<&String>) -> Check {
+    const SUBJECT: &str = "redrive policy of the reply queue";
+    match redrive {
+        None => Check::good(SUBJECT, "there is none"),
+        Some(_) => Check::warning(
+            SUBJECT,
+            "there is one, so an answer that is given back a few times is taken away",
+            "remove it: answers that nobody wants are deleted by the proxy",
+        ),
+    }
+}

@@ -1,0 +1,115 @@
+//! What provisioning creates, keeps and removes.
+
+use std::collections::HashMap;
+
+use aws_sdk_sqs::types::QueueAttributeName::{
+    self, All, MaximumMessageSize, RedrivePolicy, VisibilityTimeout,
+};
+use backend_sqs::{SqsConfig, provision};
+use proxy_core::{
+    error::ErrorKind,
+    operator::{Change, Mode, Policy, Step},
+};
+use testkit::emulator::Emulator;
+
+use crate::harness::{PROXY, REPLIES, REQUESTS};
+
+fn config(emulator: &Emulator) -> SqsConfig {
+    let mut config = SqsConfig::new(emulator.queue_url(REQUESTS));
+    config.response_queue_url = Some(emulator.queue_url(REPLIES));
+    config
+}
+
+async fn run(emulator: &Emulator, config: &SqsConfig, mode: Mode) -> (Vec<(Change, String)>, Vec<Policy>) {
+    let client = testkit::emulator::client_for(&emulator.endpoint_url(), PROXY);
+    let mut steps = Vec::new();
+    let mut report = |step: Step| steps.push((step.change, step.name.into()));
+    let policies = provision(config, mode, Some(client), &mut report).await.unwrap();
+    (steps, policies)
+}
+
+async fn steps(emulator: &Emulator, config: &SqsConfig, mode: Mode) -> Vec<(Change, String)> {
+    run(emulator, config, mode).await.0
+}
+
+fn all(change: Change, names: [&str; 3]) -> Vec<(Change, String)> {
+    names.map(|name| (change, name.to_owned())).into()
+}
+
+async fn attributes(emulator: &Emulator, name: &str) -> HashMap<QueueAttributeName, String> {
+    let request = emulator.client().get_queue_attributes().queue_url(emulator.queue_url(name));
+    request.attribute_names(All).send().await.unwrap().attributes.unwrap()
+}
+
+const ALL: [&str; 3] = ["requests-dead-letters", REQUESTS, REPLIES];
+
+#[tokio::test]
+async fn twice_is_as_once_and_all_of_it_can_be_removed() {
+    let emulator = Emulator::start().await.unwrap();
+    let config = config(&emulator);
+    assert_eq!(steps(&emulator, &config, Mode::DryRun).await, all(Change::Created, ALL));
+    for changing in ["CreateQueue", "SetQueueAttributes", "DeleteQueue", "TagQueue"] {
+        assert_eq!(emulator.calls().of(PROXY, changing), 0, "a dry run only reads");
+    }
+    assert_eq!(steps(&emulator, &config, Mode::Apply).await, all(Change::Created, ALL));
+    assert_eq!(steps(&emulator, &config, Mode::Apply).await, all(Change::Kept, ALL));
+    assert_eq!(steps(&emulator, &config, Mode::DryRun).await, all(Change::Kept, ALL));
+    assert_eq!(emulator.calls().of(PROXY, "SetQueueAttributes"), 0);
+    let requests = attributes(&emulator, REQUESTS).await;
+    let redrive: serde_json::Value = serde_json::from_str(&requests[&RedrivePolicy]).unwrap();
+    let letters = attributes(&emulator, "requests-dead-letters").await;
+    assert_eq!(redrive["deadLetterTargetArn"], letters[&QueueAttributeName::QueueArn]);
+    assert!(!attributes(&emulator, REPLIES).await.contains_key(&RedrivePolicy), "answers are not taken away");
+
+    let removed = [REQUESTS, "requests-dead-letters", REPLIES];
+    assert_eq!(steps(&emulator, &config, Mode::Destroy).await, all(Change::Deleted, removed));
+    assert_eq!(steps(&emulator, &config, Mode::Destroy).await, all(Change::Absent, removed));
+}
+
+#[tokio::test]
+async fn what_is_different_is_changed_and_the_rest_kept() {
+    let emulator = Emulator::start().await.unwrap();
+    let config = config(&emulator);
+    emulator.create_queue(REPLIES, &[("MaximumMessageSize", "1024"), ("DelaySeconds", "3")]).unwrap();
+    steps(&emulator, &config, Mode::Apply).await;
+    let set = emulator.client().set_queue_attributes().queue_url(emulator.queue_url(REQUESTS));
+    set.attributes(VisibilityTimeout, "7").send().await.unwrap();
+    let changed = [
+        (Change::Kept, ALL[0].to_owned()),
+        (Change::Updated, REQUESTS.to_owned()),
+        (Change::Kept, REPLIES.to_owned()),
+    ];
+    assert_eq!(steps(&emulator, &config, Mode::DryRun).await, changed);
+    assert_eq!(attributes(&emulator, REQUESTS).await[&VisibilityTimeout], "7");
+    assert_eq!(steps(&emulator, &config, Mode::Apply).await, changed);
+    assert_eq!(attributes(&emulator, REQUESTS).await[&VisibilityTimeout], "30");
+    let replies = attributes(&emulator, REPLIES).await;
+    assert_eq!(replies[&MaximumMessageSize], "1048576");
+    assert_eq!(replies[&QueueAttributeName::DelaySeconds], "3", "what provisioning says nothing of stays");
+}
+
+#[tokio::test]
+async fn a_fifo_request_queue_has_fifo_dead_letters_and_a_reply_queue_is_left_to_the_proxy() {
+    let emulator = Emulator::start().await.unwrap();
+    let config = SqsConfig::new(emulator.queue_url("requests.fifo"));
+    let expected = |change: Change, names: [&str; 2]| names.map(|name| (change, name.to_owned()));
+    let names = ["requests-dead-letters.fifo", "requests.fifo"];
+    assert_eq!(steps(&emulator, &config, Mode::Apply).await, expected(Change::Created, names));
+    assert_eq!(steps(&emulator, &config, Mode::Apply).await, expected(Change::Kept, names));
+    assert_eq!(attributes(&emulator, "requests.fifo").await[&QueueAttributeName::FifoQueue], "true");
+    let removed = ["requests.fifo", "requests-dead-letters.fifo"];
+    assert_eq!(steps(&emulator, &config, Mode::Destroy).await, expected(Change::Deleted, removed));
+}
+
+#[tokio::test]
+async fn a_denial_names_the_permission_and_the_queue() {
+    let emulator = Emulator::start().await.unwrap();
+    emulator.deny_to(PROXY, "CreateQueue");
+    let client = testkit::emulator::client_for(&emulator.endpoint_url(), PROXY);
+    let error = provision(&config(&emulator), Mode::Apply, Some(client), &mut |_| ()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Denied);
+    let text = error.to_string();
+    assert!(text.contains("sqs:CreateQueue") && text.contains("requests-dead-letters"), "{text}");
+    let error = provision(&SqsConfig::default(), Mode::Apply, None, &mut |_| ()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+}
