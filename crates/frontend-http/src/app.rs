@@ -51,6 +51,8 @@ pub(crate) struct Shared {
     pub(crate) strict_accept: bool,
     pub(crate) max_body: usize,
     pub(crate) sse_after: Duration,
+    /// Clients have no sessions.
+    pub(crate) stateless: bool,
     pub(crate) metrics: HttpMetrics,
     pub(crate) registry: Option<Arc<Registry>>,
 }
@@ -80,6 +82,7 @@ impl App {
             }
         };
         let shared = Shared {
+            stateless: proxy.is_stateless(),
             proxy,
             guard,
             tokens: Tokens::new(security.tokens()),

@@ -1,6 +1,7 @@
 //! The MCP endpoint: the order in which a request is checked, and what each HTTP method does.
 
 mod post;
+mod stateless;
 
 use std::sync::Arc;
 
@@ -17,7 +18,7 @@ use crate::{
     body, cors,
     header::{LAST_EVENT_ID, MCP_PROTOCOL_VERSION, MCP_SESSION_ID, Single},
     media,
-    rejection::{ALLOWED_METHODS, Rejection},
+    rejection::{ALLOWED_METHODS, Rejection, STATELESS_METHODS},
     sse::{self, Opening},
 };
 
@@ -71,9 +72,10 @@ async fn answer(shared: &Shared, parts: &Parts, body: &mut Body) -> Result<Respo
     let caller = shared.tokens.authenticate(&parts.headers)?;
     match parts.method {
         Method::POST => post::post(shared, &parts.headers, body, &caller).await,
+        Method::GET | Method::DELETE if shared.stateless => Err(Rejection::Stateless.into()),
         Method::GET => Ok(get(shared, &parts.headers, &caller)?),
         Method::DELETE => Ok(delete(shared, &parts.headers, &caller)?),
-        Method::OPTIONS => Ok(options()),
+        Method::OPTIONS => Ok(options(shared)),
         _ => Err(Rejection::MethodNotAllowed.into()),
     }
 }
@@ -109,9 +111,10 @@ fn delete(shared: &Shared, headers: &HeaderMap, caller: &Principal) -> Result<Re
     Ok(empty(StatusCode::OK))
 }
 
-fn options() -> Response<Body> {
+fn options(shared: &Shared) -> Response<Body> {
     let mut response = empty(StatusCode::NO_CONTENT);
-    response.headers_mut().insert(header::ALLOW, ALLOWED_METHODS);
+    let allowed = if shared.stateless { STATELESS_METHODS } else { ALLOWED_METHODS };
+    response.headers_mut().insert(header::ALLOW, allowed);
     response
 }
 

@@ -14,6 +14,9 @@ use proxy_core::{
 /// What the endpoint takes, for `Allow`.
 pub(crate) const ALLOWED_METHODS: HeaderValue = HeaderValue::from_static("GET, POST, DELETE, OPTIONS");
 
+/// The same where clients have no sessions.
+pub(crate) const STATELESS_METHODS: HeaderValue = HeaderValue::from_static("POST, OPTIONS");
+
 /// Why an HTTP request was refused. Its text is for the client's developer and names no secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Rejection {
@@ -31,6 +34,8 @@ pub(crate) enum Rejection {
     PathNotFound,
     #[error("the method is none of GET, POST and DELETE")]
     MethodNotAllowed,
+    #[error("this endpoint keeps no sessions: it takes POST alone")]
+    Stateless,
     #[error("the client must accept both application/json and text/event-stream")]
     BothTypesRequired,
     #[error("the client accepts neither application/json nor text/event-stream")]
@@ -83,7 +88,7 @@ impl Rejection {
             Self::HostNotAllowed | Self::OriginNotAllowed => StatusCode::FORBIDDEN,
             Self::TokenMissing | Self::TokenInvalid => StatusCode::UNAUTHORIZED,
             Self::PathNotFound => StatusCode::NOT_FOUND,
-            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::MethodNotAllowed | Self::Stateless => StatusCode::METHOD_NOT_ALLOWED,
             Self::BothTypesRequired | Self::NoTypeAcceptable | Self::EventStreamRequired => {
                 StatusCode::NOT_ACCEPTABLE
             }
@@ -114,6 +119,7 @@ impl Rejection {
             Self::TokenInvalid => "token_invalid",
             Self::PathNotFound => "path_not_found",
             Self::MethodNotAllowed => "method_not_allowed",
+            Self::Stateless => "stateless",
             Self::BothTypesRequired | Self::NoTypeAcceptable | Self::EventStreamRequired => "not_acceptable",
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::BodyTooLarge { .. } => "body_too_large",
@@ -145,6 +151,9 @@ impl Rejection {
             Self::MethodNotAllowed => {
                 headers.insert(header::ALLOW, ALLOWED_METHODS);
             }
+            Self::Stateless => {
+                headers.insert(header::ALLOW, STATELESS_METHODS);
+            }
             Self::TokenMissing => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
@@ -166,7 +175,7 @@ impl Rejection {
 fn core_status(refusal: &Refusal) -> StatusCode {
     match refusal {
         Refusal::SessionNotFound => StatusCode::NOT_FOUND,
-        Refusal::TooManySessions | Refusal::OutOfMemory | Refusal::Draining => {
+        Refusal::TooManySessions | Refusal::TooManyWaiting | Refusal::OutOfMemory | Refusal::Draining => {
             StatusCode::SERVICE_UNAVAILABLE
         }
         Refusal::TooManyExchanges => StatusCode::TOO_MANY_REQUESTS,

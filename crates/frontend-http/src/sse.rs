@@ -35,12 +35,15 @@ pub(crate) enum Opening {
     Plain,
     /// The delay before a reconnect, and an event without data whose id a client can resume from (2025-11-25).
     Primed,
+    /// Nothing, and no event has an id: nothing of it can be resumed.
+    Anonymous,
 }
 
 /// The response that carries `events`.
 pub(crate) fn response(events: EventStream, opening: Opening, open: OpenStream) -> Response<Body> {
     let head = head(opening, || events.position());
-    let body = SseBody { head: Some(head), events, keep_alive: keep_alive(), _open: open };
+    let has_ids = opening != Opening::Anonymous;
+    let body = SseBody { head: Some(head), has_ids, events, keep_alive: keep_alive(), _open: open };
     let mut response = Response::new(Body::from_stream(body));
     let headers = response.headers_mut();
     headers.reserve(3);
@@ -54,6 +57,7 @@ pub(crate) fn response(events: EventStream, opening: Opening, open: OpenStream) 
 #[derive(Debug)]
 struct SseBody<Events> {
     head: Option<Bytes>,
+    has_ids: bool,
     events: Events,
     keep_alive: Interval,
     _open: OpenStream,
@@ -67,7 +71,9 @@ impl<Events: Stream<Item = StreamEvent> + Unpin> Stream for SseBody<Events> {
             return Poll::Ready(Some(Ok(head)));
         }
         match Pin::new(&mut self.events).poll_next(context) {
-            Poll::Ready(Some(event)) => Poll::Ready(Some(Ok(message(&event)))),
+            Poll::Ready(Some(event)) => {
+                Poll::Ready(Some(Ok(message(self.has_ids.then_some(event.id.as_str()), &event.text))))
+            }
             Poll::Ready(None) => Poll::Ready(None),
             Poll::Pending => self.keep_alive.poll_tick(context).map(|_| Some(Ok(COMMENT))),
         }
@@ -83,24 +89,28 @@ fn keep_alive() -> Interval {
 /// The first bytes of a stream.
 fn head(opening: Opening, position: impl FnOnce() -> String) -> Bytes {
     match opening {
-        Opening::Plain => COMMENT,
+        Opening::Plain | Opening::Anonymous => COMMENT,
         Opening::Primed => Bytes::from(format!(":\n\nid: {}\n{RETRY}data: \n\n", position())),
     }
 }
 
 /// One message as one event, in one allocation.
-fn message(event: &StreamEvent) -> Bytes {
-    const BEFORE_ID: &[u8] = b"event: message\nid: ";
+fn message(id: Option<&str>, text: &str) -> Bytes {
+    const EVENT: &[u8] = b"event: message";
+    const BEFORE_ID: &[u8] = b"\nid: ";
     const BEFORE_DATA: &[u8] = b"\ndata: ";
     const END: &[u8] = b"\n\n";
-    let (id, text) = (event.id.as_bytes(), event.text.as_bytes());
-    let length = BEFORE_ID.len() + id.len() + BEFORE_DATA.len() + text.len() + END.len();
+    let id_length = id.map_or(0, |id| BEFORE_ID.len() + id.len());
+    let length = EVENT.len() + id_length + BEFORE_DATA.len() + text.len() + END.len();
     let mut bytes = Vec::with_capacity(length);
-    bytes.extend_from_slice(BEFORE_ID);
-    bytes.extend_from_slice(id);
+    bytes.extend_from_slice(EVENT);
+    if let Some(id) = id {
+        bytes.extend_from_slice(BEFORE_ID);
+        bytes.extend_from_slice(id.as_bytes());
+    }
     bytes.extend_from_slice(BEFORE_DATA);
     let start = bytes.len();
-    bytes.extend_from_slice(text);
+    bytes.extend_from_slice(text.as_bytes());
     // A line end would end the field. In JSON one can only stand between tokens, where a space means the same.
     for byte in &mut bytes[start..] {
         if matches!(byte, b'\n' | b'\r') {

@@ -11,7 +11,9 @@ use proxy_core::{
     method_label,
 };
 
-use super::{MODERN_VERSION, Refused, check_version, empty, json, session_id, session_version, stream};
+use super::{
+    MODERN_VERSION, Refused, check_version, empty, json, session_id, session_version, stateless, stream,
+};
 use crate::{
     app::Shared,
     body,
@@ -46,6 +48,9 @@ async fn take(
         return Err(Rejection::ModernEra);
     }
     check_version(headers)?;
+    if shared.stateless {
+        return stateless::call(shared, headers, caller, body, media).await;
+    }
     let session = session_id(headers)?;
     let messages = match (&session, body) {
         (None, Body::Single(Message::Request(request))) if is_initialize(&request) => {
@@ -73,7 +78,7 @@ async fn take(
 
 /// How a reply that is JSON is written.
 #[derive(Clone, Copy)]
-enum Shape {
+pub(super) enum Shape {
     Object,
     Array,
 }
@@ -118,7 +123,7 @@ async fn forward(
 }
 
 /// The answers as a JSON body. A request that its client cancelled has none, and 202 is what clients read no body from.
-fn whole(mut answers: Vec<String>, shape: Shape) -> Response<HttpBody> {
+pub(super) fn whole(mut answers: Vec<String>, shape: Shape) -> Response<HttpBody> {
     match (shape, answers.len()) {
         (_, 0) => empty(StatusCode::ACCEPTED),
         (Shape::Object, 1) => json(answers.swap_remove(0)),
@@ -144,7 +149,7 @@ fn is_initialize(request: &Request) -> bool {
     request.method() == "initialize"
 }
 
-fn contains_initialize(message: &Message) -> bool {
+pub(super) fn contains_initialize(message: &Message) -> bool {
     matches!(message, Message::Request(request) if is_initialize(request))
 }
 
@@ -159,6 +164,6 @@ fn request_id(body: &Body) -> Option<RequestId> {
     }
 }
 
-fn record_method(method: &str) {
+pub(super) fn record_method(method: &str) {
     tracing::Span::current().record("mcp.method.name", method_label(method));
 }

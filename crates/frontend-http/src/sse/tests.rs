@@ -11,7 +11,8 @@ fn event(id: &str, text: &str) -> StreamEvent {
 fn body<Events>(opening: Opening, events: Events) -> SseBody<Events> {
     let open = HttpMetrics::register(&mut Registry::default()).open_stream();
     let head = head(opening, || "s-0".to_owned());
-    SseBody { head: Some(head), events, keep_alive: keep_alive(), _open: open }
+    let has_ids = opening != Opening::Anonymous;
+    SseBody { head: Some(head), has_ids, events, keep_alive: keep_alive(), _open: open }
 }
 
 async fn next<Events: Stream<Item = StreamEvent> + Unpin>(body: &mut SseBody<Events>) -> Option<Bytes> {
@@ -30,6 +31,13 @@ async fn a_message_is_one_event_with_one_line_of_data() {
 async fn a_primed_stream_begins_with_an_id_and_when_to_come_back() {
     let mut body = body(Opening::Primed, stream::iter([]));
     assert_eq!(next(&mut body).await.unwrap(), ":\n\nid: s-0\nretry: 3000\ndata: \n\n");
+}
+
+#[tokio::test]
+async fn a_stream_that_cannot_be_resumed_names_no_event() {
+    let mut body = body(Opening::Anonymous, stream::iter([event("s-1", "{}")]));
+    assert_eq!(next(&mut body).await.unwrap(), ":\n\n");
+    assert_eq!(next(&mut body).await.unwrap(), "event: message\ndata: {}\n\n");
 }
 
 #[tokio::test(start_paused = true)]

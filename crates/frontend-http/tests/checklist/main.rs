@@ -15,5 +15,6 @@ mod relay;
 mod resuming;
 mod serving;
 mod sessions;
+mod stateless;
 mod streams;
 mod versions;
