@@ -102,3 +102,44 @@ fn set_up(emulator: &Emulator, arguments: &Arguments) -> Result<Vec<String>, Str
 fn fifo<'a>(name: &str, attribute: &'a str) -> Vec<(&'a str, &'a str)> {
     name.strip_suffix(".fifo").map(|_| (attribute, "true")).into_iter().collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_asked_for_is_created_and_printed() {
+        let emulator = Emulator::start().await.unwrap();
+        let arguments = Arguments::parse_from([
+            "sqs-emulator",
+            "--queue",
+            "q",
+            "--topic",
+            "a.fifo",
+            "--topic",
+            "b",
+            "--subscribe",
+            "a.fifo=q",
+            "--subscribe",
+            "b=q",
+        ]);
+        let lines = set_up(&emulator, &arguments).unwrap();
+        assert_eq!(lines.len(), 5);
+        assert_eq!(lines[0], emulator.queue_url("q"));
+        assert_eq!(lines[2], "arn:aws:sns:us-east-1:000000000000:b");
+        assert!(lines[4].starts_with(&format!("{}:", lines[2])), "{lines:?}");
+        for (number, arn) in lines[1..3].iter().enumerate() {
+            let publish = emulator.sns_client().publish().topic_arn(arn).message("m");
+            let group = Some("g".to_owned()).filter(|_| number == 0);
+            publish
+                .set_message_group_id(group.clone())
+                .set_message_deduplication_id(group)
+                .send()
+                .await
+                .unwrap();
+        }
+        assert_eq!(emulator.depth("q").unwrap().visible, 2);
+        let missing = Arguments::parse_from(["sqs-emulator", "--subscribe", "c=q"]);
+        assert_eq!(set_up(&emulator, &missing).unwrap_err(), "--topic c is missing");
+    }
+}
