@@ -29,17 +29,6 @@ impl<'text> Arn<'text> {
         let Self { partition, region, account, .. } = self;
         format!("arn:{partition}:sqs:{region}:{account}:{name}")
     }
-
-    /// The ARN of the queue with this URL: `https://sqs.{region}.{domain}/{account}/{name}`. An emulator's URL names no region, so it
-    /// is taken from this one.
-    pub(crate) fn queue_of_url(&self, url: &str) -> Option<String> {
-        let (host, path) = url.split_once("://")?.1.split_once('/')?;
-        let mut path = path.rsplit('/');
-        let (name, account) = (path.next()?, path.next()?);
-        let named = host.strip_prefix("sqs.").and_then(|rest| rest.split('.').next());
-        let region = named.unwrap_or(self.region);
-        Some(format!("arn:{}:sqs:{region}:{account}:{name}", self.partition))
-    }
 }
 
 #[cfg(test)]
@@ -55,18 +44,5 @@ mod tests {
         for text in ["", "requests", "arn:aws:sns:eu-west-1:123456789012", "arn:aws:sns::123456789012:a"] {
             assert_eq!(Arn::parse(text), None, "{text}");
         }
-    }
-
-    #[test]
-    fn a_queues_url_names_account_and_name_and_at_aws_the_region() {
-        let topic = Arn::parse("arn:aws:sns:eu-west-1:123456789012:answers").unwrap();
-        assert_eq!(
-            topic.queue_of_url("https://sqs.eu-central-1.amazonaws.com/210987654321/replies").unwrap(),
-            "arn:aws:sqs:eu-central-1:210987654321:replies"
-        );
-        assert_eq!(
-            topic.queue_of_url("http://127.0.0.1:4566/000000000000/replies").unwrap(),
-            "arn:aws:sqs:eu-west-1:000000000000:replies"
-        );
     }
 }

@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// Its name in the configuration and in metrics.
-const NAME: &str = "snssqs";
+pub(crate) const NAME: &str = "snssqs";
 
 /// How much longer than its wait a poll may take before readiness doubts it.
 const POLL_MARGIN: Duration = Duration::from_secs(20);
@@ -72,11 +72,7 @@ impl SnsSqsBackend {
     /// `Config` and `Denied` name the setting, or the topic or queue and the missing permission; `Unavailable` when AWS cannot be
     /// reached.
     pub async fn connect(config: SnsSqsConfig, parts: SnsSqsParts<'_>) -> Result<Self, BackendError> {
-        let problems = config.validate();
-        if !problems.is_empty() {
-            let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
-            return Err(BackendError::new(ErrorKind::Config, "start", problems.join("; ")));
-        }
+        config.checked("start")?;
         let clients = Clients::of(&config, parts.sns.as_ref(), parts.sqs.as_ref()).await?;
         let metrics = BackendMetrics::new(NAME, parts.registry);
         let default_client_id = || format!("mcp-proxy-{}", parts.instance.as_str());

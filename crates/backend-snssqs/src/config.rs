@@ -6,12 +6,16 @@ use std::{collections::BTreeMap, time::Duration};
 
 use aws_common::{
     attributes::operator_problems,
+    operator::queue_arn,
     settings::{
         LARGEST_BATCH, LONGEST_WAIT, QueueKind, client_id_problem, endpoint_problem, prefix_problem,
         queue_url_problem, receive_problems, region_problem,
     },
 };
-use proxy_core::config::{Problem, duration};
+use proxy_core::{
+    config::{Problem, duration},
+    error::{BackendError, ErrorKind},
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -108,6 +112,44 @@ impl SnsSqsConfig {
         problems.extend(operator_problems(&self.message_attributes));
         problems.extend(self.server_queue_problem());
         problems
+    }
+
+    pub(crate) fn checked(&self, operation: &'static str) -> Result<(), BackendError> {
+        let problems: Vec<String> = self.validate().iter().map(ToString::to_string).collect();
+        if problems.is_empty() {
+            return Ok(());
+        }
+        Err(BackendError::new(ErrorKind::Config, operation, problems.join("; ")))
+    }
+
+    /// The ARN of the queue that the server reads, beside the request topic.
+    pub(crate) fn server_queue_arn(&self) -> String {
+        let topic = Arn::parse(&self.sns_topic_arn);
+        topic.map_or_else(String::new, |topic| {
+            topic.queue_beside(self.server_queue_name.as_deref().unwrap_or(topic.name))
+        })
+    }
+
+    /// The URL of that queue, at AWS or at the endpoint that is set.
+    pub(crate) fn server_queue_url(&self) -> String {
+        let arn = self.server_queue_arn();
+        let Some(Arn { region, account, name, partition, .. }) = Arn::parse(&arn) else {
+            return String::new();
+        };
+        let host = self.endpoint_url.as_deref().map_or_else(
+            || {
+                let domain = if partition == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" };
+                format!("https://sqs.{region}.{domain}")
+            },
+            |endpoint| endpoint.trim_end_matches('/').to_owned(),
+        );
+        format!("{host}/{account}/{name}")
+    }
+
+    /// The ARN of the queue that answers are read from, where one is given.
+    pub(crate) fn reply_queue_arn(&self) -> Option<String> {
+        let topics = Arn::parse(&self.response_topic_arn).map(|topic| topic.region);
+        Some(queue_arn(self.sqs_queue_url.as_deref()?, self.region.as_deref().or(topics)))
     }
 
     fn topic_problems(&self) -> Vec<Problem> {

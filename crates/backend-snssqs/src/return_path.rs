@@ -1,6 +1,6 @@
 //! The way that answers take: a given queue that is subscribed, or a queue and a subscription of our own making.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use aws_common::{CreatedQueue, ForeignPolicy, PollHealth, Queue, QueueMaker, QueuePlan};
 use proxy_core::{BackendMetrics, error::BackendError, id::InstanceId};
@@ -45,7 +45,7 @@ impl ReturnPath {
     pub(crate) fn queue(&self) -> &Queue {
         match self {
             Self::Given(queue) => queue,
-            Self::Created(created) => created.queue.queue(),
+            Self::Created(created) => created.queue(),
         }
     }
 
@@ -101,7 +101,7 @@ impl CreatedPath {
         config: &SnsSqsConfig,
         topic: Topic,
         instance: &InstanceId,
-        request_timeout_max: std::time::Duration,
+        request_timeout_max: Duration,
         metrics: &BackendMetrics,
     ) -> Result<Self, BackendError> {
         topic.check_publishes().await?;
@@ -123,5 +123,23 @@ impl CreatedPath {
         let maker = QueueMaker::new(clients.sqs.clone(), plan, metrics.clone());
         let queue = maker.create(None, "start").await?;
         Ok(Self { maker, queue, feed, topic, proof, instance: instance.clone() })
+    }
+
+    pub(crate) fn queue(&self) -> &Queue {
+        self.queue.queue()
+    }
+
+    pub(crate) fn topic(&self) -> &Topic {
+        &self.topic
+    }
+
+    /// Removes it, and says whether that went well.
+    pub(crate) async fn try_delete(&self) -> Result<(), BackendError> {
+        self.queue.try_delete().await
+    }
+
+    /// How many queues of dead instances there are.
+    pub(crate) async fn look_for_dead(&self) -> Result<usize, BackendError> {
+        self.maker.look_for_dead().await
     }
 }

@@ -1,0 +1,112 @@
+//! The lines about a reply queue that is given, and its subscription.
+
+use aws_common::{
+    Queue, QueuePermission,
+    operator::{failed, permission, readers},
+};
+use aws_sdk_sqs::types::QueueAttributeName;
+use proxy_core::{
+    error::ErrorKind,
+    id::InstanceId,
+    operator::{Check, Report, Verdict},
+};
+
+use super::{queue, round_trip, topics};
+use crate::{SnsSqsConfig, clients::Clients, provision::is_raw, topic::Topic};
+
+/// What the queue's own lines begin with.
+const SUBSCRIPTION: &str = "subscription of the reply queue";
+
+pub(super) async fn check(
+    config: &SnsSqsConfig,
+    clients: &Clients,
+    answers: &Topic,
+    url: &str,
+    report: Report<'_, Check>,
+) {
+    let replies = Queue::new(&clients.sqs, url, "reply queue", answers.metrics());
+    let found = replies.attributes("start", [QueueAttributeName::All]).await;
+    report(queue::is_there(&replies, found.as_ref()));
+    let Ok(found) = found else { return };
+    report(queue::lets_send(&replies, &found, answers.arn()));
+    report(no_redrive(&found));
+    report(subscription(config, answers, &found).await);
+    let mut granted = true;
+    for needed in
+        [QueuePermission::Receive, QueuePermission::Delete, QueuePermission::Hide, QueuePermission::Send]
+    {
+        let check = permission(&replies, needed).await;
+        granted &= matches!(check.verdict, Verdict::Good(_));
+        report(check);
+    }
+    let looks = granted.then_some(());
+    report(match looks {
+        Some(()) => Box::pin(readers(&clients.sqs, &replies)).await,
+        None => Check::skipped(format!("readers of {}", replies.name()), "a permission is missing"),
+    });
+    // the proxy itself does not publish there
+    let publishes = topics::publishes(answers).await;
+    report(match (looks, &publishes.verdict) {
+        (Some(()), Verdict::Good(_)) => {
+            round_trip::check(answers, &clients.sqs, &replies, &InstanceId::random()).await
+        }
+        (Some(()), _) => {
+            let why = format!("grant sns:Publish on {} to have it tried", answers.name());
+            Check::skipped("way of an answer", why)
+        }
+        (None, _) => Check::skipped("way of an answer", "a permission is missing"),
+    });
+}
+
+async fn subscription(config: &SnsSqsConfig, answers: &Topic, found: &queue::Attributes) -> Check {
+    let arn = found.get(&QueueAttributeName::QueueArn).map_or("", String::as_str);
+    let subscriptions = match answers.subscriptions("doctor").await {
+        Ok(subscriptions) => subscriptions,
+        Err(error) if error.kind() == ErrorKind::Denied => {
+            return Check::skipped(SUBSCRIPTION, error.to_string());
+        }
+        Err(error) => return failed(SUBSCRIPTION, &error),
+    };
+    let Some(subscription) = subscriptions.iter().find(|subscription| *subscription.queue_arn == *arn) else {
+        return Check::failed(
+            SUBSCRIPTION,
+            format!("it is not subscribed to {}, so no answer comes", answers.name()),
+            "subscribe it: `provision` does",
+        );
+    };
+    let attributes = match answers.subscription_attributes("doctor", &subscription.arn).await {
+        Ok(attributes) => attributes,
+        Err(error) if error.kind() == ErrorKind::Denied => {
+            return Check::skipped(SUBSCRIPTION, error.to_string());
+        }
+        Err(error) => return failed(SUBSCRIPTION, &error),
+    };
+    let delivery = if is_raw(&attributes) { "raw" } else { "in envelopes" };
+    if let Some(filter) = attributes.get("FilterPolicy").filter(|filter| !filter.is_empty()) {
+        return Check::warning(
+            SUBSCRIPTION,
+            format!("it brings only what matches {filter}; delivery is {delivery}"),
+            "remove the filter: session ids begin with an instance id that is new at each start",
+        );
+    }
+    if is_raw(&attributes) == config.raw_message_delivery {
+        return Check::good(SUBSCRIPTION, format!("it brings all answers; delivery is {delivery}"));
+    }
+    Check::warning(
+        SUBSCRIPTION,
+        format!("delivery is {delivery}, where raw_message_delivery = {}", config.raw_message_delivery),
+        "either works, and raw is smaller: `provision` sets it",
+    )
+}
+
+fn no_redrive(found: &queue::Attributes) -> Check {
+    const SUBJECT: &str = "redrive policy of the reply queue";
+    match found.get(&QueueAttributeName::RedrivePolicy) {
+        None => Check::good(SUBJECT, "there is none"),
+        Some(_) => Check::warning(
+            SUBJECT,
+            "there is one, so an answer that is given back a few times is taken away",
+            "remove it: answers that nobody wants are deleted by the proxy",
+        ),
+    }
+}
