@@ -53,6 +53,17 @@ Examples:
   proxy-bin config show --config proxy.toml
   proxy-bin config show --json | jq '.[\"server.port\"]'";
 
+const AFTER_SCHEMA_HELP: &str = "\
+An editor that knows TOML (Taplo, Even Better TOML) completes and checks a configuration file whose first line is
+  #:schema ./config.schema.json
+
+Example:
+  proxy-bin config schema > config.schema.json";
+
+const AFTER_REFERENCE_HELP: &str = "\
+Example:
+  proxy-bin config reference | less";
+
 const AFTER_COMPLETIONS_HELP: &str = "\
 Examples:
   proxy-bin completions bash > /etc/bash_completion.d/proxy-bin
@@ -100,6 +111,12 @@ pub enum ConfigCommand {
     /// Print what is in force, and where it comes from
     #[command(after_help = AFTER_SHOW_HELP)]
     Show(ShowFormat),
+    /// Print the JSON Schema of the configuration file, for editors
+    #[command(after_help = AFTER_SCHEMA_HELP)]
+    Schema,
+    /// Print what there is to configure, as Markdown
+    #[command(after_help = AFTER_REFERENCE_HELP)]
+    Reference,
 }
 
 /// How to print what is in force.

@@ -54,6 +54,8 @@ async fn execute(command: Command, variables: Vec<(String, String)>) -> anyhow::
         Command::Config(ConfigCommand::Show(format)) => {
             configuration::show(&format.settings.inputs(variables), format.json)
         }
+        Command::Config(ConfigCommand::Schema) => configuration::schema(),
+        Command::Config(ConfigCommand::Reference) => configuration::reference(),
         Command::Completions { shell } => completions(shell),
     }
 }

@@ -7,6 +7,8 @@ mod extract;
 mod finding;
 mod load;
 mod names;
+mod reference;
+mod schema;
 mod show;
 mod source;
 mod text;
@@ -22,6 +24,8 @@ pub use backends::{BackendChoice, BackendTables};
 pub use finding::Finding;
 pub use load::{Inputs, Loaded, Refused, load};
 pub use names::canonical_backend;
+pub use reference::reference;
+pub use schema::schema;
 pub use show::Setting;
 pub use source::{CONFIG_VARIABLE, PREFIX};
 

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::{FAILED, configured, warn};
-use crate::config::{Inputs, Loaded};
+use crate::config::{self, Inputs, Loaded};
 
 /// Finds everything that is wrong.
 pub(super) fn check(inputs: &Inputs) -> anyhow::Result<u8> {
@@ -19,6 +19,18 @@ pub(super) fn show(inputs: &Inputs, json: bool) -> anyhow::Result<u8> {
     warn(&loaded.warnings)?;
     let text = if json { as_json(&loaded)? } else { as_toml(&loaded) };
     writeln!(io::stdout(), "{text}")?;
+    Ok(0)
+}
+
+/// Prints the JSON Schema of the file.
+pub(super) fn schema() -> anyhow::Result<u8> {
+    writeln!(io::stdout(), "{}", serde_json::to_string_pretty(&config::schema())?)?;
+    Ok(0)
+}
+
+/// Prints docs/CONFIGURATION.md.
+pub(super) fn reference() -> anyhow::Result<u8> {
+    write!(io::stdout(), "{}", config::reference())?;
     Ok(0)
 }
 

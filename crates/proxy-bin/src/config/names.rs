@@ -28,6 +28,43 @@ const OF_BACKENDS: [(&str, &str); 3] = [
     ("wait_time_seconds", "wait_time"),
 ];
 
+/// Other names of the backends' tables.
+pub(super) const OF_TABLES: [(&str, &str); 3] =
+    [("sns-sqs", "snssqs"), ("sns_sqs", "snssqs"), ("streamable-http-webhook", "streamable_http_webhook")];
+
+/// The table of any backend.
+pub(super) const BACKENDS: &str = "backend.*";
+
+/// The settings of the transports' `…ClientConfig` that mean something here, by the name of the backend's table.
+const OF_CLIENTS: [(&str, &[&str]); 4] = [
+    (
+        "sqs",
+        &[
+            "read_queue_url",
+            "response_queue_url",
+            "client_id",
+            "max_messages",
+            "wait_time_seconds",
+            "visibility_timeout_seconds",
+            "message_attributes",
+        ],
+    ),
+    (
+        "snssqs",
+        &[
+            "sqs_queue_url",
+            "sns_topic_arn",
+            "client_id",
+            "max_messages",
+            "wait_time_seconds",
+            "visibility_timeout_seconds",
+            "message_attributes",
+        ],
+    ),
+    ("webhook", &["server_url", "timeout_seconds", "client_id"]),
+    ("streamable_http_webhook", &["server_url", "webhook_url", "timeout_seconds", "client_id"]),
+];
+
 /// Settings of the Python proxy that have no meaning here, and why: at the top level, in `[session]` and in backends' tables.
 const WITHOUT_EFFECT: [(&str, &str); 5] = [
     (
@@ -159,11 +196,63 @@ fn why_idle(key: &str) -> Option<&'static str> {
     WITHOUT_EFFECT.iter().find(|(name, _)| *name == key).map(|(_, reason)| *reason)
 }
 
+/// A name that is not this program's own, where it may stand.
+pub(super) struct OtherName {
+    /// The table it stands in; empty for the top level.
+    pub(super) table: String,
+    /// The name.
+    pub(super) name: String,
+    /// Table and name of the setting that it means, if it does anything.
+    pub(super) ours: Option<(&'static str, &'static str)>,
+    /// What it means.
+    pub(super) meaning: String,
+}
+
 /// All names that are not this program's own.
-#[cfg(test)]
-pub(super) fn other_names() -> Vec<&'static str> {
-    let flat = FLAT.iter().map(|(name, ..)| *name);
-    let of_backends = OF_BACKENDS.iter().map(|(name, _)| *name);
-    let idle = WITHOUT_EFFECT.iter().map(|(name, _)| *name);
-    flat.chain(of_backends).chain(idle).chain(["backend_config"]).collect()
+pub(super) fn others() -> Vec<OtherName> {
+    let flat = FLAT.iter().map(|(name, table, ours)| OtherName {
+        table: String::new(),
+        name: (*name).to_owned(),
+        ours: Some((table, ours)),
+        meaning: format!("The Python proxy's name for {table}.{ours}."),
+    });
+    let idle = ["", "session", BACKENDS].into_iter().flat_map(|table| {
+        WITHOUT_EFFECT.iter().map(move |(name, reason)| OtherName {
+            table: table.to_owned(),
+            name: (*name).to_owned(),
+            ours: None,
+            meaning: format!("Has no effect: {reason}."),
+        })
+    });
+    let of_backends = OF_BACKENDS.iter().map(|(name, ours)| OtherName {
+        table: BACKENDS.to_owned(),
+        name: (*name).to_owned(),
+        ours: Some((BACKENDS, ours)),
+        meaning: format!("The Python proxy's name for {ours}."),
+    });
+    let config = OtherName {
+        table: String::new(),
+        name: "backend_config".to_owned(),
+        ours: None,
+        meaning: "The Python proxy's name for the table of the backend that backend_transport names."
+            .to_owned(),
+    };
+    flat.chain(idle).chain(of_backends).chain([config]).collect()
+}
+
+/// What the Python proxy calls the setting `name` in `table`, as a reader of its configuration would look for it.
+pub(super) fn python_name(table: &str, name: &str) -> Option<String> {
+    if (table, name) == ("", "backend_transport") {
+        return Some("the same name".to_owned());
+    }
+    if let Some((other, ..)) = FLAT.iter().find(|(_, in_table, ours)| (*in_table, *ours) == (table, name)) {
+        return Some(format!("`{other}` at the top level"));
+    }
+    let backend = table.strip_prefix("backend.")?;
+    let (_, theirs) = OF_CLIENTS.iter().find(|(name, _)| *name == backend)?;
+    if theirs.contains(&name) {
+        return Some("the same name".to_owned());
+    }
+    let (other, _) = OF_BACKENDS.iter().find(|(other, ours)| *ours == name && theirs.contains(other))?;
+    Some(format!("`{other}`"))
 }

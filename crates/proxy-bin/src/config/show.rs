@@ -26,12 +26,6 @@ impl Setting {
     pub fn key(&self) -> String {
         if self.table.is_empty() { self.name.clone() } else { format!("{}.{}", self.table, self.name) }
     }
-
-    /// The value as TOML, if it is a default worth naming: neither unset nor empty.
-    #[cfg(test)]
-    pub(super) fn default_text(&self) -> Option<String> {
-        self.value.as_ref().map(toml_text).filter(|text| text != "\"\"" && text != "{}")
-    }
 }
 
 impl fmt::Display for Setting {
@@ -120,7 +114,7 @@ fn json(value: &Value) -> Option<serde_json::Value> {
     })
 }
 
-fn toml_text(value: &serde_json::Value) -> String {
+pub(super) fn toml_text(value: &serde_json::Value) -> String {
     match toml::Value::try_from(value) {
         Ok(value) => value.to_string(),
         Err(_) => value.to_string(),

@@ -246,7 +246,6 @@ fn every_problem_is_told_at_once() {
     "#;
     let problems = refused(file, &[]);
     for expected in [
-        "session.stateless is true",
         "sesion is not a known setting; did you mean session?",
         "server.port is the text \"x\"; write a whole number from 0 to 65535",
         "server.prot is not a known setting; did you mean server.port?",
@@ -381,27 +380,4 @@ fn what_the_readme_shows_is_valid() {
     let loaded = loaded(shown, &[], &[]);
     assert!(sqs(&loaded).response_queue_url.is_some());
     assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
-}
-
-#[test]
-fn the_documentation_names_every_setting_with_its_default() {
-    let text = include_str!("../../../../docs/CONFIGURATION.md");
-    let defaults =
-        show::settings(&Config { backend: BackendTables::all_given(), ..Config::default() }, |_| None);
-    for key in show::known_keys() {
-        let (table, name) = key.rsplit_once('.').unwrap_or(("", &key));
-        let has_heading =
-            |section: &&str| section.lines().next().is_some_and(|line| line.contains(&format!("[{table}]")));
-        let section = text.split("\n## ").find(has_heading).unwrap_or(text);
-        let row = section.lines().find(|line| line.starts_with(&format!("| `{name}`")));
-        let row = row.unwrap_or_else(|| panic!("docs/CONFIGURATION.md lacks {key}"));
-        if let Some(default) =
-            defaults.iter().find(|setting| setting.key() == key).and_then(Setting::default_text)
-        {
-            assert!(row.contains(&format!("`{default}`")), "{key} has the default {default}: {row}");
-        }
-    }
-    for name in names::other_names() {
-        assert!(text.contains(&format!("`{name}`")), "docs/CONFIGURATION.md lacks the other name {name}");
-    }
 }
