@@ -9,6 +9,7 @@ use proxy_core::{
 };
 use serde_json::{Value, json};
 
+use super::queue_arn;
 use crate::{attributes::is_fifo, error::Call};
 
 /// How often a request may be received and not deleted before it goes to the dead-letter queue. A server deletes what it took, so
@@ -87,7 +88,8 @@ pub async fn provision_request_queue(
     provision_queue(client, &letters, mode, report).await?;
     let found = existing(client, &letters).await?;
     // in a dry run it may not be there yet
-    let arn = found.and_then(|mut found| found.remove(&QueueAttributeName::QueueArn)).unwrap_or_default();
+    let arn = found.and_then(|mut found| found.remove(&QueueAttributeName::QueueArn));
+    let arn = arn.unwrap_or_else(|| queue_arn(&letters.url, None));
     let redrive = json!({ "deadLetterTargetArn": arn, "maxReceiveCount": MAX_RECEIVE_COUNT.to_string() });
     let requests = requests.with(QueueAttributeName::RedrivePolicy, redrive.to_string());
     provision_queue(client, &requests, mode, report).await

@@ -169,3 +169,12 @@ async fn a_reply_queue_to_be_created_is_tried_and_leaves_nothing_behind() {
     assert!(matches!(found["creation of reply queues"], Verdict::Failed { .. }));
     assert!(matches!(found["reply queues that dead proxies left behind"], Verdict::Warning { .. }));
 }
+
+#[tokio::test]
+async fn an_endpoint_that_does_not_tell_who_we_are_is_no_failure() {
+    let emulator = emulator().await;
+    let unknown = testkit::emulator::ServiceError::new("InvalidAction", 400, "there is no such action");
+    emulator.fail_next("GetCallerIdentity", testkit::emulator::Failure::Error(unknown), 1);
+    let found = seen(&emulator, &config(&emulator)).await;
+    assert!(matches!(found["credentials"], Verdict::Skipped(_)), "{:?}", found["credentials"]);
+}

@@ -7,10 +7,10 @@ use proxy_core::{
     backend::{Backend, Outbound},
     id::{RouteKey, WireId},
 };
-use testkit::emulator::Emulator;
+use testkit::emulator::{Emulator, ServiceError};
 use tokio::time::timeout;
 
-use crate::harness::{PATIENCE, REPLIES, REQUESTS, Setup, World, outbound};
+use crate::harness::{PATIENCE, REPLIES, REQUESTS, Setup, World, outbound, take};
 
 async fn fifo_world() -> World {
     let emulator = Emulator::start().await.unwrap();
@@ -125,5 +125,31 @@ async fn the_handshake_stays_in_order() {
     let receipt = initialize[0].receipt_handle().unwrap();
     world.far.delete_message().queue_url(url).receipt_handle(receipt).send().await.unwrap();
     assert!(held(&world, 1).await[0].body().unwrap().contains("notifications/initialized"));
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_message_that_is_tried_again_is_not_overtaken_by_the_next_of_its_group() {
+    let mut world = fifo_world().await;
+    let throttled = ServiceError::new("RequestThrottled", 403, "slow down");
+    world.emulator.fail_next_entries(&throttled, 1);
+    let route = world.route();
+    let sent = |number: u64, text: &'static str| {
+        let outbound = Outbound { number, ..outbound(&route, text) };
+        world.backend.send(outbound)
+    };
+    let (first, second, other) = tokio::join!(
+        sent(0, r#"{"jsonrpc":"2.0","id":"1","method":"initialize","params":{}}"#),
+        sent(1, r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#),
+        sent(2, r#"{"jsonrpc":"2.0","method":"notifications/roots/list_changed"}"#),
+    );
+    first.and(second).and(other).unwrap();
+    let methods: Vec<_> = take(&world.far, &world.emulator.queue_url("requests.fifo"), 3)
+        .await
+        .iter()
+        .map(|message| message.message_attributes().unwrap()["Method"].string_value().unwrap().to_owned())
+        .filter(|method| !method.contains("roots"))
+        .collect();
+    assert_eq!(methods, ["initialize", "notifications/initialized"]);
     world.stop().await;
 }

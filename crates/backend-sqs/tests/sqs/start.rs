@@ -72,7 +72,7 @@ async fn an_endpoint_that_cannot_be_reached_is_unavailable() {
 async fn settings_that_cannot_work_are_refused_before_any_call() {
     let emulator = emulator().await;
     let error = refused(&emulator, |config| {
-        config.response_queue_url = Some(format!("{}.fifo", config.read_queue_url))
+        config.response_queue_url = Some(format!("{}.fifo", config.read_queue_url));
     })
     .await;
     assert_eq!(error.kind(), ErrorKind::Config);
