@@ -26,6 +26,10 @@ pub(crate) use self::tls::config as tls_config;
 /// may or may not have arrived, so it could not be sent again.
 const IDLE: Duration = Duration::from_secs(4);
 
+/// How often a busy HTTP/2 connection is asked whether it lives, and how long it may take to say so.
+const PING_INTERVAL: Duration = Duration::from_secs(15);
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// The delays between attempts to connect.
 const FIRST_DELAY: Duration = Duration::from_millis(100);
 const LONGEST_DELAY: Duration = Duration::from_secs(5);
@@ -106,7 +110,9 @@ fn client(timeout: Duration, tls: ClientConfig) -> Result<Client, BackendError> 
         .no_proxy()
         .redirect(Policy::none())
         .connect_timeout(timeout)
-        .pool_idle_timeout(IDLE);
+        .pool_idle_timeout(IDLE)
+        .http2_keep_alive_interval(PING_INTERVAL)
+        .http2_keep_alive_timeout(PING_TIMEOUT);
     builder.build().map_err(|error| {
         BackendError::new(ErrorKind::Config, "start", "the HTTP client cannot be set up").with_source(error)
     })

@@ -19,9 +19,6 @@ pub(crate) struct CallbackSettings<'config> {
     pub(crate) max_message: usize,
 }
 
-/// What the front end serves at the top itself, and so cannot be the shared port's path for callbacks.
-const OWN_PATHS: [&str; 5] = ["/livez", "/readyz", "/health", "/metrics", "/mcp"];
-
 impl CallbackSettings<'_> {
     /// Everything that is wrong with them.
     pub(crate) fn problems(&self) -> Vec<Problem> {
@@ -63,12 +60,6 @@ impl CallbackSettings<'_> {
                 "add one, such as /callback",
             ));
         }
-        (self.share && OWN_PATHS.contains(&path)).then(|| {
-            Problem::new(
-                "webhook_url",
-                format!("has the path {path:?}, which the proxy serves itself"),
-                "write another path, such as /callback",
-            )
-        })
+        None
     }
 }

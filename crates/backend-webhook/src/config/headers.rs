@@ -52,7 +52,8 @@ fn header(name: &str, value: &Secret) -> Result<(HeaderName, HeaderValue), Probl
     if RESERVED.contains(&parsed.as_str()) {
         return Err(Problem::new(key, "is a header that the protocol uses itself", "write another name"));
     }
-    let Ok(mut value) = HeaderValue::from_str(value.expose()) else {
+    let ascii = Some(value.expose()).filter(|text| text.is_ascii());
+    let Some(mut value) = ascii.and_then(|text| HeaderValue::from_str(text).ok()) else {
         return Err(Problem::new(
             key,
             "has a value that a header cannot have",

@@ -87,7 +87,7 @@ impl Server {
         let provider = Arc::new(ring::default_provider());
         let verifier =
             WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap();
-        let mut config = tls_config().unwrap();
+        let mut config = tls::config().unwrap();
         config.dangerous().set_certificate_verifier(verifier);
         HttpClient { client: client(TIMEOUT, config).unwrap(), headers: HeaderMap::new(), timeout: TIMEOUT }
     }

@@ -1,6 +1,6 @@
 //! The backend: requests are posted, answers come to callbacks.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use axum::Router;
@@ -112,6 +112,11 @@ impl WebhookBackend {
         self.callback.routes()
     }
 
+    /// The address that callbacks are taken on; `None` where the program's own port is shared.
+    pub fn callback_address(&self) -> Option<SocketAddr> {
+        self.callback.address()
+    }
+
     /// The URL that the far end posts this session's messages to: whoever knows it can speak for the far end there.
     pub fn callback_url(&self, route: &RouteKey) -> String {
         self.callback.url(route)
@@ -129,6 +134,7 @@ impl WebhookBackend {
         self.check_size(body.len())?;
         let timeout = self.client.timeout();
         let deadline = context.deadline.min(Instant::now() + timeout);
+        // Connecting has a limit of its own, so the receipt has at least this long.
         let request = || {
             let request = self.client.request(Method::POST, &self.server_url);
             request.headers(headers.clone()).body(body.clone()).timeout(timeout * 2)

@@ -68,6 +68,7 @@ fn put_short(headers: &mut HeaderMap, name: HeaderName, value: &str) {
 fn put(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     if !value.is_empty()
         && value.trim() == value
+        && value.bytes().all(|byte| (0x20..=0x7e).contains(&byte))
         && let Ok(value) = HeaderValue::from_str(value)
     {
         headers.insert(name, value);

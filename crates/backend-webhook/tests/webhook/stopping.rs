@@ -1,11 +1,16 @@
-//! What happens to callbacks when the proxy, or the far end, goes.
+//! What happens to callbacks when the proxy, or the far end, goes or falls silent.
 
 use proxy_core::{
     backend::{Backend as _, Disposition, Settlement},
     error::ErrorKind,
 };
 use reqwest::StatusCode;
-use tokio::sync::oneshot;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    sync::oneshot,
+    time::{Instant, pause},
+};
 
 use crate::harness::{ANSWER, World, in_time};
 
@@ -31,6 +36,20 @@ async fn shutdown_answers_what_is_in_hand_and_takes_no_more() {
     assert_eq!(response.status(), StatusCode::ACCEPTED);
     world.stopped().await;
     assert_eq!(world.backend.check().await.unwrap_err().kind(), ErrorKind::Unavailable);
+}
+
+#[tokio::test]
+async fn a_connection_that_says_nothing_is_closed() {
+    let world = World::start().await;
+    let mut silent = TcpStream::connect(world.backend.callback_address().unwrap()).await.unwrap();
+    silent.write_all(b"POST /callback HTTP/1.1\r\n").await.unwrap();
+    pause();
+    let since = Instant::now();
+    let mut said = Vec::new();
+    silent.read_to_end(&mut said).await.unwrap();
+    assert!(said.is_empty() || said.starts_with(b"HTTP/1.1 408"), "{}", String::from_utf8_lossy(&said));
+    // longer than clients keep connections, and not for ever
+    assert!((100..=200).contains(&since.elapsed().as_secs()), "{:?}", since.elapsed());
 }
 
 #[tokio::test]
