@@ -6,12 +6,15 @@ mod doctor;
 mod http_client;
 mod provision;
 #[cfg(feature = "streamable-http-webhook")]
-mod streamable_http;
+pub mod streamable_http;
 #[cfg(feature = "webhook")]
 pub mod webhook;
 
 #[cfg(feature = "streamable-http-webhook")]
-pub use self::streamable_http::{StreamableHttpBackend, StreamableHttpConfig, StreamableHttpParts};
+pub use self::streamable_http::{
+    backend::{StreamableHttpBackend, StreamableHttpParts},
+    config::StreamableHttpConfig,
+};
 #[cfg(feature = "webhook")]
 pub use self::webhook::{
     backend::{WebhookBackend, WebhookParts},

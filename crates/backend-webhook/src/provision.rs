@@ -4,7 +4,7 @@ use proxy_core::operator::{Change, Mode, Report, Step};
 
 use crate::config::CallbackSettings;
 
-/// Says what is the operator's to do.
+/// Says what is the operator's to do, so that callbacks arrive.
 pub(crate) fn by_hand(
     settings: &CallbackSettings<'_>,
     server_url: &str,

@@ -4,23 +4,22 @@
 //! To read it: `backend`, then `exchange` (one request and its answer), `listen` (the standalone stream), `resume`; below them
 //! `server`, `events` and `delivery`; at the bottom `pool` and `connection`.
 
-mod backend;
+pub(crate) mod backend;
 mod callbacks;
-mod config;
+pub(crate) mod config;
 mod connection;
 mod delivery;
+mod doctor;
 mod events;
 mod exchange;
 mod listen;
 mod open;
 mod pool;
+mod provision;
 mod refusal;
 mod requests;
 mod resume;
 mod server;
 mod streams;
 
-pub use self::{
-    backend::{StreamableHttpBackend, StreamableHttpParts},
-    config::StreamableHttpConfig,
-};
+pub use self::{doctor::doctor, provision::provision};

@@ -6,7 +6,10 @@ use proxy_core::{
     config::duration,
     operator::{Check, Report},
 };
-use reqwest::{Method, Response, Version, header::DATE};
+use reqwest::{
+    Method, Response, Version,
+    header::{CONTENT_TYPE, DATE},
+};
 use tokio::time::Instant;
 
 use crate::{config::is_cleartext_elsewhere, http_client::HttpClient};
@@ -45,13 +48,19 @@ fn reached(response: &Response, took: Duration, path: &str) -> Check {
             format!("it fails: HTTP {}", status.as_u16()),
             "look at the MCP server, and at the gateway in front of it if there is one",
         ),
-        404 => Check::warning(
+        404 if !is_json(response) => Check::warning(
             "server",
             format!("something answers over {version}, but it knows nothing at this path (HTTP 404)"),
             format!("look at the path of server_url: asyncmcp's is {path}"),
         ),
         _ => Check::good("server", format!("it answers over {version} within {took} ms")),
     }
+}
+
+/// What an MCP server says of a session that it does not know is JSON; what any web server says of an unknown path is not.
+fn is_json(response: &Response) -> bool {
+    let media = response.headers().get(CONTENT_TYPE).and_then(|media| media.to_str().ok());
+    media.is_some_and(|media| media.starts_with("application/json"))
 }
 
 fn encryption(url: &str) -> Check {

@@ -29,8 +29,8 @@ pub struct StreamableHttpConfig {
     /// What the server knows this proxy by (`X-Client-ID`, which each session's route key is added to): 1 to 128 visible ASCII
     /// characters. Left out: random at each start.
     pub client_id: Option<String>,
-    /// How long one attempt to connect to the server may take, to at most 1 h. Default 30 s. The answer has until the session's
-    /// `request_timeout`.
+    /// How long the server may take to be connected to, attempts that fail included. More than nothing, at most an hour. Default 30 s.
+    /// The answer has until the session's `request_timeout`.
     #[serde(with = "duration", alias = "timeout_seconds")]
     #[schemars(with = "duration::Schema")]
     pub timeout: Duration,

@@ -36,14 +36,14 @@ const LONGEST_DELAY: Duration = Duration::from_secs(2);
 pub(super) struct Pool {
     connector: HttpsConnector<HttpConnector>,
     server: Uri,
-    /// How long one attempt to connect may take.
+    /// How long connecting may take.
     timeout: Duration,
     /// Those without a request, the longest idle first.
     idle: Mutex<VecDeque<(Instant, Connection)>>,
 }
 
 impl Pool {
-    /// A pool for the server at this URL. One attempt to connect takes at most `timeout`.
+    /// A pool for the server at this URL. Connecting takes at most `timeout`, attempts that fail included.
     ///
     /// # Errors
     /// `Config` when TLS cannot be set up.
@@ -62,7 +62,7 @@ impl Pool {
 
     /// Sends a request and waits for the head of its response.
     ///
-    /// Connecting is tried again until `deadline`. What may have reached the server is never sent again: that
+    /// Connecting is tried again until `timeout` is over, or `deadline`. What may have reached the server is never sent again: that
     /// error says [`Delivery::MaybeSent`].
     pub(super) async fn send(
         self: &Arc<Self>,
@@ -72,7 +72,7 @@ impl Pool {
         loop {
             let connection = match self.take() {
                 Some(connection) => connection,
-                None => self.connect(deadline).await?,
+                None => self.connect(deadline.min(Instant::now() + self.timeout)).await?,
             };
             match connection.exchange(request, self).await {
                 Ok(response) => return Ok(response),
