@@ -21,8 +21,11 @@ const EXPECTED: [&str; 9] = [
     ".ci/run",
 ];
 
-/// What every backend crate consists of.
-const BACKEND: [&str; 5] = ["README.md", "src/lib.rs", "src/config.rs", "src/backend.rs", "tests"];
+/// What every crate of backends consists of.
+const BACKEND_CRATE: [&str; 3] = ["README.md", "src/lib.rs", "tests"];
+
+/// What every backend consists of.
+const BACKEND: [&str; 2] = ["config.rs", "backend.rs"];
 
 pub(super) fn check(root: &Path, members: &[Member]) -> Result<Vec<Problem>> {
     let mut problems = missing(root, "", &EXPECTED);
@@ -38,10 +41,21 @@ pub(super) fn check(root: &Path, members: &[Member]) -> Result<Vec<Problem>> {
         let manifest = fs::read_to_string(member.folder.join("Cargo.toml"))?;
         problems.extend(check_member(folder, member, &manifest));
         if member.name.starts_with("backend-") {
-            problems.extend(missing(root, &folder.to_string_lossy(), &BACKEND));
+            problems.extend(missing(root, &folder.to_string_lossy(), &BACKEND_CRATE));
+            for sources in backend_sources(&member.name) {
+                problems.extend(missing(root, &folder.join(sources).to_string_lossy(), &BACKEND));
+            }
         }
     }
     Ok(problems)
+}
+
+/// Where the sources of a crate's backends stand. One crate has two, which share a listener.
+fn backend_sources(name: &str) -> &'static [&'static str] {
+    match name {
+        "backend-webhook" => &["src/webhook", "src/streamable_http"],
+        _ => &["src"],
+    }
 }
 
 fn missing(root: &Path, folder: &str, expected: &[&str]) -> Vec<Problem> {
