@@ -183,6 +183,7 @@ async fn post(request: reqwest::RequestBuilder) {
             return;
         }
         let seconds = response.headers()["retry-after"].to_str().unwrap().parse().unwrap();
+        // allowed: the protocol's own wait
         sleep(Duration::from_secs(seconds)).await;
     }
 }
