@@ -4,17 +4,21 @@
 //! [`contract_tests!`](crate::contract_tests), which makes a test of every rule.
 #![expect(clippy::missing_panics_doc, reason = "every rule panics where it is broken")]
 
+mod extremes;
 mod inbox;
 mod receiving;
 mod running;
 mod sending;
+mod sessions;
 mod target;
 mod testbed;
 
 pub use self::{
+    extremes::*,
     receiving::*,
     running::*,
     sending::*,
+    sessions::*,
     target::{Carried, Connection, ContractTarget, FarSide, Returned},
 };
 
@@ -44,6 +48,15 @@ macro_rules! contract_tests {
             run_ends_well_on_shutdown,
             check_changes_nothing,
             closing_one_session_leaves_the_others,
+            the_far_ends_own_session_comes_as_its_peer,
+            a_receipt_tells_the_far_ends_own_session,
+            sessions_never_mix,
+            an_envelope_is_not_corrected_from_its_message,
+            an_answer_may_come_before_its_send_is_over,
+            an_end_is_told_where_it_can_be_told,
+            a_large_message_arrives_whole_both_ways,
+            hostile_input_never_stops_run,
+            a_send_that_cannot_be_made_ends_at_its_deadline,
         }
     };
     (@rules $target:expr => $($rule:ident,)*) => {

@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use proxy_core::{
     backend::{Backend, Disposition, Event, Inbound, Inbox, Limits, Outbound, Remote, Sent, Settlement},
     error::{BackendError, ErrorKind},
-    id::RouteKey,
+    id::{RemoteSession, RouteKey},
     message::{Message, MessageError},
 };
 use tokio::sync::{mpsc, watch};
@@ -42,6 +42,10 @@ pub struct MemoryBackend {
     /// How many sends wait for being released.
     held: watch::Sender<usize>,
     closed: watch::Sender<Vec<RouteKey>>,
+    /// What receipts name.
+    receipts: Mutex<Option<RemoteSession>>,
+    /// What the far end was told has ended, by the ids that it knows.
+    told: Mutex<Vec<String>>,
     inbox: Arc<dyn Inbox>,
     returns: Arc<ReturnQueue>,
 }
@@ -81,6 +85,8 @@ impl MemoryBackend {
             are_sends_held: watch::Sender::new(false),
             held: watch::Sender::new(0),
             closed: watch::Sender::default(),
+            receipts: Mutex::default(),
+            told: Mutex::default(),
             inbox: Arc::clone(&inbox),
             returns: Arc::clone(&returns),
         };
@@ -134,6 +140,16 @@ impl MemoryBackend {
         wait_for(&self.closed, |closed| closed.len() >= count).await;
     }
 
+    /// Lets the receipts of sends name this session of the far end's from now on.
+    pub fn name_in_receipts(&self, session: RemoteSession) {
+        *self.receipts.lock().unwrap_or_else(PoisonError::into_inner) = Some(session);
+    }
+
+    /// The sessions that were closed, in order, each by the id that the far end goes by.
+    pub fn told_ended(&self) -> Vec<String> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     async fn wait_while_held(&self) {
         if !*self.are_sends_held.borrow() {
             return;
@@ -171,7 +187,8 @@ impl Backend for MemoryBackend {
             return Err(error);
         }
         self.sent.send(outbound).await.map_err(|_| unavailable("send", "the far end is gone"))?;
-        failure.map_or_else(|| Ok(Sent::default()), |failure| Err(failure.error))
+        let session = self.receipts.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        failure.map_or(Ok(Sent { session }), |failure| Err(failure.error))
     }
 
     async fn run(&self, shutdown: CancellationToken) -> Result<(), BackendError> {
@@ -180,6 +197,9 @@ impl Backend for MemoryBackend {
     }
 
     async fn close(&self, remote: &Remote) -> Result<(), BackendError> {
+        let own = remote.peer.as_ref().and_then(|peer| peer.session.as_ref());
+        let known = own.map_or(remote.route.as_str(), RemoteSession::as_str).to_owned();
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).push(known);
         self.closed.send_modify(|closed| closed.push(remote.route.clone()));
         Ok(())
     }
@@ -229,6 +249,11 @@ impl FarEnd {
     /// How many messages of that queue are not acknowledged.
     pub fn unacknowledged(&self) -> usize {
         self.returns.len()
+    }
+
+    /// Takes nothing any more: what is sent from now on fails with `Unavailable` and certainly does not arrive.
+    pub fn go_down(&mut self) {
+        self.received.close();
     }
 
     /// The way back alone.

@@ -8,7 +8,7 @@ use std::{
 
 use proxy_core::{
     backend::{Disposition, Event, Inbound, Inbox, Settlement},
-    id::{RouteKey, WireId},
+    id::{RemoteSession, RouteKey, WireId},
 };
 use tokio::{sync::watch, time::timeout};
 
@@ -19,6 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Delivered {
     pub(super) route: Option<RouteKey>,
+    /// The session of the far end's own that it names.
+    pub(super) session: Option<RemoteSession>,
     pub(super) related: Option<WireId>,
     pub(super) sequence: Option<u64>,
     /// The JSON text; empty for news that is no message.
@@ -57,13 +59,14 @@ impl ScriptedInbox {
 
 impl Inbox for ScriptedInbox {
     fn deliver(&self, inbound: Inbound) -> Settlement {
-        let Inbound { route, related, sequence, event, peer: _, message_id: _ } = inbound;
+        let Inbound { route, related, sequence, event, peer, message_id: _ } = inbound;
+        let session = peer.and_then(|peer| peer.session);
         let text = match event {
             Event::Message(message) => message.into_text(),
             Event::ExchangeFailed(..) | Event::SessionGone(_) => String::new(),
         };
         let next = self.next.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-        self.delivered.send_modify(|all| all.push(Delivered { route, related, sequence, text }));
+        self.delivered.send_modify(|all| all.push(Delivered { route, session, related, sequence, text }));
         next.unwrap_or(Settlement::Now(Disposition::Accepted))
     }
 }

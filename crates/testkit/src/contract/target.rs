@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use async_trait::async_trait;
 use proxy_core::{
     backend::{Backend, Inbox},
-    id::{InstanceId, WireId},
+    id::{InstanceId, RouteKey, WireId},
 };
 
 /// Builds what the rules are tried on.
@@ -25,6 +25,12 @@ pub trait ContractTarget: Send + Sync {
     /// never reaches the inbox. Default `false`.
     fn return_path_names_the_route(&self) -> bool {
         false
+    }
+
+    /// The largest message in bytes that both ways carry, where that is less than the backend's limit or the other side is the one
+    /// that takes no more. Default 1 MiB; never more than the backend's own limit is tried.
+    fn largest_message(&self) -> usize {
+        1024 * 1024
     }
 }
 
@@ -53,6 +59,29 @@ pub trait FarSide: Send {
 
     /// How many messages on the return path are not acknowledged, those that are hidden for a while included.
     async fn unacknowledged(&mut self) -> usize;
+
+    /// Puts a message on this route's return path in an envelope that names another session id, one of the far end's own. `false`
+    /// where that cannot be done. Only asked of a return path that names the route; on others the envelope is the id alone.
+    async fn put_as(&mut self, _route: &RouteKey, _session: &str, _body: &str) -> bool {
+        false
+    }
+
+    /// Lets receipts, or response heads, name this session id from now on. `false` where the transport has none.
+    async fn name_in_receipts(&mut self, _session: &str) -> bool {
+        false
+    }
+
+    /// The sessions of which this side was told that they have ended, in the order in which it was told; `None` where the transport
+    /// cannot tell.
+    async fn told_ended(&mut self) -> Option<Vec<String>> {
+        None
+    }
+
+    /// Takes the transport down: from now on nothing can be sent, and every attempt certainly sends nothing. `false` where that
+    /// cannot be done.
+    async fn go_down(&mut self) -> bool {
+        false
+    }
 }
 
 /// A message as it came out of the transport at the far end.

@@ -7,8 +7,8 @@ use std::{
 };
 
 use proxy_core::{
-    backend::{Disposition, Event, Inbound, Inbox, Settlement},
-    id::RouteKey,
+    backend::{Disposition, Event, Inbound, Inbox, Peer, Settlement},
+    id::{RemoteSession, RouteKey},
     message::Message,
 };
 use tokio::{sync::Notify, task::JoinSet, time::Instant};
@@ -141,10 +141,12 @@ impl ReturnQueue {
 /// What the inbox takes; `None` for what is no message.
 fn decode(returned: Returned) -> Option<Inbound> {
     let Returned { route, related, sequence, body } = returned;
+    let key = route.as_deref().and_then(|text| RouteKey::parse(text).ok());
+    let own = route.filter(|_| key.is_none()).and_then(|text| RemoteSession::parse(&text).ok());
     match Message::parse(body) {
         Ok(message) => Some(Inbound {
-            route: route.and_then(|text| RouteKey::parse(&text).ok()),
-            peer: None,
+            route: key,
+            peer: own.map(|own| Peer { session: Some(own), owner: None, eras: Vec::new() }),
             related,
             sequence,
             message_id: None,
