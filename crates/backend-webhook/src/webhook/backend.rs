@@ -178,7 +178,7 @@ impl WebhookBackend {
             Settlement::Now(disposition) => disposition,
             Settlement::Later(settled) => settled.await,
         };
-        tracing::debug!(disposition = disposition.as_str(), "a gateway's error ended an exchange");
+        tracing::debug!(disposition = disposition.as_str(), "an error receipt ended an exchange");
     }
 
     /// Sends a request that is not a message, with little patience, and without trying again.

@@ -43,17 +43,19 @@ impl Receipt<'_> {
     /// Whether the server took the message, and which session id it gave.
     ///
     /// # Errors
-    /// A sentence for the client, the server's own words in it, if it did not take it. asyncmcp answers 4xx and 5xx only before a session
-    /// gets the message, so these say that it did not arrive; only a gateway's 502 and 504 leave that open.
+    /// A sentence for the client, the server's own words in it, if it did not take it. asyncmcp answers 4xx and 5xx, with the reason as
+    /// JSON, only before a session gets the message: it did not arrive. A 5xx that anything else gives, a gateway say, leaves that
+    /// open, except for 503.
     pub(super) fn read(&self, posted: &Posted<'_>) -> Result<Sent, BackendError> {
         if self.status.is_success() {
             return Ok(Sent { session: self.session(posted) });
         }
         let quote = self.quote(posted);
         let (kind, what) = self.meaning(posted, quote.as_deref());
+        let delivery = self.delivery(quote.is_some());
         let said = quote.map(|quote| format!(": {quote:?}")).unwrap_or_default();
         let message = format!("{what} (HTTP {}{said})", self.status.as_u16());
-        Err(BackendError::new(kind, "send", message).with_delivery(self.delivery()))
+        Err(BackendError::new(kind, "send", message).with_delivery(delivery))
     }
 
     /// The server's own session id, if it is not the proposed one.
@@ -74,11 +76,10 @@ impl Receipt<'_> {
         RemoteSession::parse(&given).ok()
     }
 
-    fn delivery(&self) -> Delivery {
-        match self.status {
-            StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => Delivery::MaybeSent,
-            _ => Delivery::NotSent,
-        }
+    /// Whether the message may have arrived, where the server explains itself as asyncmcp does, or not.
+    fn delivery(&self, explained: bool) -> Delivery {
+        let is_open = self.status.is_server_error() && self.status != StatusCode::SERVICE_UNAVAILABLE;
+        if is_open && !explained { Delivery::MaybeSent } else { Delivery::NotSent }
     }
 
     fn meaning(&self, posted: &Posted<'_>, quote: Option<&str>) -> (ErrorKind, &'static str) {
@@ -96,10 +97,10 @@ impl Receipt<'_> {
             413 => (ErrorKind::TooLarge, "the message is larger than the server takes"),
             429 => (ErrorKind::Throttled, "the server asks to slow down"),
             400..=499 => (ErrorKind::Protocol, "the server refused the message"),
-            502 | 504 => (
-                ErrorKind::Unavailable,
-                "a gateway has no answer from the server, which may have got the message",
-            ),
+            503 => (ErrorKind::Unavailable, "the server takes no messages now"),
+            500..=599 if quote.is_none() => {
+                (ErrorKind::Unavailable, "the server or a gateway failed, and may have got the message")
+            }
             500..=599 => (ErrorKind::Unavailable, "the server failed"),
             _ => (ErrorKind::Protocol, "the server's response is no receipt"),
         }
@@ -190,7 +191,6 @@ mod tests {
             (413, ErrorKind::TooLarge),
             (422, ErrorKind::Protocol),
             (429, ErrorKind::Throttled),
-            (500, ErrorKind::Unavailable),
             (503, ErrorKind::Unavailable),
         ] {
             let (found, delivery, sentence) = error(status, "");
@@ -198,8 +198,14 @@ mod tests {
             assert!(sentence.contains(&status.to_string()), "{sentence}");
         }
         assert_eq!(read(404, "", true).unwrap_err().kind(), ErrorKind::Config);
-        for status in [502, 504] {
-            assert_eq!(error(status, "").1, Delivery::MaybeSent, "{status}");
+    }
+
+    #[test]
+    fn what_something_else_than_asyncmcp_fails_at_may_have_arrived() {
+        for status in [500, 502, 504] {
+            assert_eq!(error(status, "<html>").1, Delivery::MaybeSent, "{status}");
+            let explained = r#"{"jsonrpc":"2.0","id":"server-error","error":{"code":-32603,"message":"Internal server error: x"}}"#;
+            assert_eq!(error(status, explained).1, Delivery::NotSent, "{status}");
         }
     }
 

@@ -81,7 +81,8 @@ async fn an_error_receipt_ends_the_send_with_what_it_says() {
         ),
         (404, "", ErrorKind::SessionGone, "does not know this session"),
         (400, r#"{"error":{"code":-32600,"message":"Unsupported"}}"#, ErrorKind::Protocol, "Unsupported"),
-        (500, "<html>", ErrorKind::Unavailable, "HTTP 500"),
+        (500, r#"{"error": "HTTP client not initialized"}"#, ErrorKind::Unavailable, "HTTP 500"),
+        (503, "<html>", ErrorKind::Unavailable, "HTTP 503"),
         (302, "", ErrorKind::Config, "redirects"),
     ] {
         let sending = world.send(outbound(&world.route(), CALL));
