@@ -87,7 +87,7 @@ impl JsonSchema for Schema {
                 { "type": "string", "pattern": r"^\s*\d+\s*([kKmMgG][iI]?)?[bB]?\s*$" },
                 { "type": "integer", "minimum": 0 }
             ],
-            "examples": ["4MiB", "512KiB", 1048576]
+            "examples": ["4MiB", "512KiB", 1_048_576]
         })
     }
 }
