@@ -8,6 +8,7 @@ use proxy_core::{
     backend::{Backend, Inbox},
     error::BackendError,
     id::InstanceId,
+    operator::{Check, Mode, Policy, Report, Step},
 };
 
 use crate::config::BackendChoice;
@@ -49,6 +50,46 @@ pub(crate) async fn connect(choice: BackendChoice, parts: Parts<'_>) -> Result<C
         BackendChoice::Webhook(config) => webhook(*config, parts).await,
         #[cfg(feature = "streamable-http-webhook")]
         BackendChoice::StreamableHttpWebhook(config) => streamable_http_webhook(*config, parts).await,
+    }
+}
+
+/// Checks the way to the far end and back.
+pub(crate) async fn doctor(choice: &BackendChoice, report: Report<'_, Check>) {
+    match choice {
+        #[cfg(feature = "sqs")]
+        BackendChoice::Sqs(config) => Box::pin(backend_sqs::doctor(config, None, report)).await,
+        #[cfg(feature = "snssqs")]
+        BackendChoice::SnsSqs(config) => Box::pin(backend_snssqs::doctor(config, None, report)).await,
+        #[cfg(feature = "webhook")]
+        BackendChoice::Webhook(config) => {
+            Box::pin(backend_webhook::webhook::doctor(config, None, report)).await;
+        }
+        #[cfg(feature = "streamable-http-webhook")]
+        BackendChoice::StreamableHttpWebhook(config) => {
+            Box::pin(backend_webhook::streamable_http::doctor(config, None, report)).await;
+        }
+    }
+}
+
+/// Creates, shows or removes what the backend needs. Returns the policies that proxy and server need.
+pub(crate) async fn provision(
+    choice: &BackendChoice,
+    mode: Mode,
+    report: Report<'_, Step>,
+) -> Result<Vec<Policy>, BackendError> {
+    match choice {
+        #[cfg(feature = "sqs")]
+        BackendChoice::Sqs(config) => Box::pin(backend_sqs::provision(config, mode, None, report)).await,
+        #[cfg(feature = "snssqs")]
+        BackendChoice::SnsSqs(config) => {
+            Box::pin(backend_snssqs::provision(config, mode, None, report)).await
+        }
+        #[cfg(feature = "webhook")]
+        BackendChoice::Webhook(config) => backend_webhook::webhook::provision(config, mode, report).await,
+        #[cfg(feature = "streamable-http-webhook")]
+        BackendChoice::StreamableHttpWebhook(config) => {
+            backend_webhook::streamable_http::provision(config, mode, report).await
+        }
     }
 }
 

@@ -13,6 +13,8 @@ Examples:
   proxy-bin serve --set backend.sqs.read_queue_url=$QUEUE_URL
   proxy-bin stdio --config proxy.toml
   proxy-bin config check --config proxy.toml
+  proxy-bin provision --config proxy.toml --dry-run
+  proxy-bin doctor --config proxy.toml
 
 Logs go to standard error; RUST_LOG sets their level (RUST_LOG=debug, say).
 Exit codes: 0 ended cleanly, 1 failed, 2 wrong usage or configuration.";
@@ -39,6 +41,23 @@ Examples:
 For Claude Desktop, in claude_desktop_config.json:
   { \"mcpServers\": { \"search\": {
       \"command\": \"proxy-bin\", \"args\": [\"stdio\", \"--config\", \"/etc/mcp/proxy.toml\"] } } }";
+
+const AFTER_PROVISION_HELP: &str = "\
+Does what is missing and nothing twice, says what it did, and prints the IAM policies that proxy and server need.
+Exit code 0 if all of it is done.
+
+Examples:
+  proxy-bin provision --config proxy.toml --dry-run
+  proxy-bin provision --config proxy.toml
+  proxy-bin provision --config proxy.toml --destroy --yes";
+
+const AFTER_DOCTOR_HELP: &str = "\
+Checks the configuration, what the backend needs, and then opens a session with the MCP server as a client would.
+A line for each check, with the remedy where something is wrong. Exit code 0 only if nothing failed; warnings do not count.
+
+Examples:
+  proxy-bin doctor --config proxy.toml
+  proxy-bin doctor --config proxy.toml --json | jq '.checks[] | select(.verdict != \"ok\")'";
 
 const AFTER_CHECK_HELP: &str = "\
 Prints every problem: where it is, what is wrong, what to write instead. Exit code 1 if there is one. Calls no service.
@@ -90,6 +109,12 @@ pub enum Command {
     /// Serve one MCP client at standard input and output
     #[command(after_help = AFTER_STDIO_HELP)]
     Stdio(StdioSettings),
+    /// Create, show or remove what the backend needs: queues, topics, subscriptions, policies
+    #[command(after_help = AFTER_PROVISION_HELP)]
+    Provision(ProvisionSettings),
+    /// Check the whole way to the MCP server and back
+    #[command(after_help = AFTER_DOCTOR_HELP)]
+    Doctor(DoctorSettings),
     /// Look at the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -99,6 +124,40 @@ pub enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
+}
+
+/// What to do with what the backend needs.
+#[derive(Debug, Args)]
+#[non_exhaustive]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
+pub struct ProvisionSettings {
+    /// What every command reads.
+    #[command(flatten)]
+    pub layers: Layers,
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Remove what was created, with the messages in it
+    #[arg(long, conflicts_with = "dry_run")]
+    pub destroy: bool,
+    /// Do not ask before something is removed
+    #[arg(long, requires = "destroy")]
+    pub yes: bool,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What to check.
+#[derive(Debug, Args)]
+#[non_exhaustive]
+pub struct DoctorSettings {
+    /// The layers.
+    #[command(flatten)]
+    pub settings: Settings,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// What to do with the configuration.

@@ -1,6 +1,9 @@
 //! What a run of the binary does.
 
 mod configuration;
+mod doctor;
+mod print;
+mod provision;
 mod serve;
 
 use std::{
@@ -10,6 +13,7 @@ use std::{
 };
 
 use clap::{CommandFactory, Parser};
+use proxy_core::operator::Mode;
 
 use crate::{
     cli::{Cli, Command, ConfigCommand},
@@ -50,6 +54,16 @@ async fn execute(command: Command, variables: Vec<(String, String)>) -> anyhow::
     match command {
         Command::Serve(settings) => serve::http(&settings.inputs(variables)).await,
         Command::Stdio(settings) => serve::stdio(&settings.inputs(variables)).await,
+        Command::Provision(provision) => {
+            let mode = match (provision.dry_run, provision.destroy) {
+                (true, _) => Mode::DryRun,
+                (false, true) => Mode::Destroy,
+                (false, false) => Mode::Apply,
+            };
+            let options = provision::Options { mode, yes: provision.yes, json: provision.json };
+            provision::provision(&provision.layers.inputs(variables), options).await
+        }
+        Command::Doctor(doctor) => doctor::doctor(&doctor.settings.inputs(variables), doctor.json).await,
         Command::Config(ConfigCommand::Check(settings)) => configuration::check(&settings.inputs(variables)),
         Command::Config(ConfigCommand::Show(format)) => {
             configuration::show(&format.settings.inputs(variables), format.json)

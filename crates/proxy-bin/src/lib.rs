@@ -13,6 +13,9 @@ mod telemetry;
 
 pub use self::{
     app::{App, StdioApp},
-    cli::{Cli, Command, ConfigCommand, Layers, Settings, ShowFormat, StdioSettings},
+    cli::{
+        Cli, Command, ConfigCommand, DoctorSettings, Layers, ProvisionSettings, Settings, ShowFormat,
+        StdioSettings,
+    },
     commands::run,
 };

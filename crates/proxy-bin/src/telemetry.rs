@@ -16,8 +16,17 @@ const INDISCREET: [&str; 4] = ["aws_", "hyper", "h2", "rustls"];
 
 /// Starts logging, for the whole process. No level shows a message's body or a secret.
 pub(crate) fn start() -> anyhow::Result<()> {
+    start_at(LevelFilter::INFO)
+}
+
+/// Starts logging for a command that reports what it does itself: only errors, unless more is asked for.
+pub(crate) fn start_quietly() -> anyhow::Result<()> {
+    start_at(LevelFilter::ERROR)
+}
+
+fn start_at(level: LevelFilter) -> anyhow::Result<()> {
     let filter = EnvFilter::builder()
-        .with_default_directive(LevelFilter::INFO.into())
+        .with_default_directive(level.into())
         .from_env()
         .context("RUST_LOG is not understood; write RUST_LOG=info, or RUST_LOG=info,proxy_core=debug")?;
     let filter = filter.and(filter_fn(|metadata| is_discreet(metadata.target(), *metadata.level())));

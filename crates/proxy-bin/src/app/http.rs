@@ -70,6 +70,11 @@ impl App {
         tracing::info!(url = self.url(), "listening");
     }
 
+    /// The proxy, for a client in this process.
+    pub(crate) fn proxy(&self) -> Arc<proxy_core::Proxy> {
+        Arc::clone(&self.core.proxy)
+    }
+
     /// Serves until `shutdown` fires, and then drains: new requests and sessions are refused and readiness goes red; exchanges
     /// finish; sessions end; the backend stops; the listener closes. All that within `[shutdown] grace`.
     ///

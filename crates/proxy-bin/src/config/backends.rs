@@ -114,6 +114,20 @@ impl BackendTables {
 }
 
 impl BackendChoice {
+    /// The backend's name, as that of its feature.
+    pub fn name(&self) -> &'static str {
+        match self {
+            #[cfg(feature = "sqs")]
+            Self::Sqs(_) => "sqs",
+            #[cfg(feature = "snssqs")]
+            Self::SnsSqs(_) => "snssqs",
+            #[cfg(feature = "webhook")]
+            Self::Webhook(_) => "webhook",
+            #[cfg(feature = "streamable-http-webhook")]
+            Self::StreamableHttpWebhook(_) => "streamable-http-webhook",
+        }
+    }
+
     /// Whether callbacks are to come to the proxy's own port.
     pub fn shares_port(&self) -> bool {
         match self {

@@ -45,7 +45,7 @@ fn table(schema: &Value, path: &str) -> String {
         lines[0].push_str(" from the Python proxy |");
         lines[1].push_str("---|");
         for (line, row) in lines[2..].iter_mut().zip(&rows) {
-            line.push_str(&format!(" {} |", row.python.as_deref().unwrap_or("–")));
+            line.extend([" ", row.python.as_deref().unwrap_or("–"), " |"]);
         }
     }
     lines.join("\n")

@@ -228,7 +228,6 @@ fn backends_are_known_by_every_spelling() {
 #[test]
 fn every_problem_is_told_at_once() {
     let file = r#"
-        stateless = true
         sesion = 1
         [server]
         port = "x"
@@ -262,7 +261,7 @@ fn every_problem_is_told_at_once() {
             "{expected:?} in {problems:#?}"
         );
     }
-    assert_eq!(problems.len(), 11, "{problems:#?}");
+    assert_eq!(problems.len(), 10, "{problems:#?}");
 }
 
 #[test]

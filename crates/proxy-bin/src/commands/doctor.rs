@@ -1,0 +1,179 @@
+//! `doctor`: checks the whole way, from the configuration to an answer of the MCP server.
+
+mod handshake;
+
+use std::{io, sync::Arc, time::Duration};
+
+use proxy_core::{Proxy, operator::Check};
+use tokio::{task::JoinSet, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+use self::handshake::handshake;
+use super::{FAILED, print::Checks};
+use crate::{
+    app::{App, Core, Parted},
+    backends,
+    config::{BackendChoice, Config, Inputs, load},
+    telemetry,
+};
+
+/// What the lines about the way as a whole are about.
+const START: &str = "start";
+const READINESS: &str = "readiness";
+
+/// How long the backend may take to become ready. A subscription's filter takes seconds as a rule, and 15 minutes at worst.
+const READY_TIME: Duration = Duration::from_mins(2);
+
+/// How often readiness is asked for meanwhile.
+const READY_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long taking it all apart again may take.
+const GRACE: Duration = Duration::from_secs(15);
+
+/// A proxy that runs for the check.
+struct Running {
+    proxy: Arc<Proxy>,
+    shutdown: CancellationToken,
+    parts: JoinSet<anyhow::Result<()>>,
+}
+
+pub(super) async fn doctor(inputs: &Inputs, json: bool) -> anyhow::Result<u8> {
+    let mut checks = Checks::new(json);
+    if let Some((config, choice)) = configuration(inputs, &mut checks) {
+        telemetry::start_quietly()?;
+        look(&config, &choice, &mut checks).await;
+    }
+    let code = if checks.failed() == 0 { 0 } else { FAILED };
+    checks.finish()?;
+    Ok(code)
+}
+
+/// The configuration as it is in force, unless it cannot be.
+fn configuration(inputs: &Inputs, checks: &mut Checks) -> Option<(Config, BackendChoice)> {
+    const SUBJECT: &str = "configuration";
+    let (loaded, warnings) = match load(inputs) {
+        Ok(loaded) => {
+            let warnings = loaded.warnings.clone();
+            (Ok(loaded), warnings)
+        }
+        Err(refused) => {
+            let warnings = refused.warnings.clone();
+            (Err(refused), warnings)
+        }
+    };
+    for warning in warnings {
+        checks.add(Check::warning(SUBJECT, warning, "take it out"));
+    }
+    match loaded {
+        Ok(loaded) => {
+            let choice = loaded.config.choose_backend().ok()?;
+            checks.add(Check::good(SUBJECT, format!("valid, for the backend {}", choice.name())));
+            Some((loaded.config, choice))
+        }
+        Err(refused) => {
+            for finding in refused.problems {
+                let place = finding.origin.map(|origin| format!(" ({origin})")).unwrap_or_default();
+                let what = format!("{} {}{place}", finding.problem.key, finding.problem.what);
+                checks.add(Check::failed(SUBJECT, what, finding.problem.instead));
+            }
+            None
+        }
+    }
+}
+
+async fn look(config: &Config, choice: &BackendChoice, checks: &mut Checks) {
+    let mut config = config.clone();
+    config.session.stateless = false;
+    config.shutdown.grace = config.shutdown.grace.min(GRACE);
+    // Callbacks that share the proxy's own port only arrive while somebody listens there.
+    let early = if choice.shares_port() { Some(start(&config, true).await) } else { None };
+    backends::doctor(choice, &mut |check| checks.add(check)).await;
+    let started = match early {
+        Some(started) => started,
+        None if checks.failed() > 0 => {
+            return checks.add(Check::skipped(START, "what is said above has to be mended first"));
+        }
+        None => start(&config, false).await,
+    };
+    match started {
+        Ok(running) => try_out(running, checks).await,
+        Err(error) if is_address_in_use(&error) => checks.add(Check::warning(
+            START,
+            format!("{error:#}: a proxy that runs already has it, perhaps, and then its callbacks go there"),
+            "end that program and ask again, or ask the running proxy's /readyz",
+        )),
+        Err(error) => {
+            checks.add(Check::failed(
+                START,
+                format!("{error:#}"),
+                "look at the setting or service that it names",
+            ));
+        }
+    }
+}
+
+/// Starts a proxy, which serves HTTP where that has to be.
+async fn start(config: &Config, serve: bool) -> anyhow::Result<Running> {
+    let shutdown = CancellationToken::new();
+    let mut parts = JoinSet::new();
+    let proxy = if serve {
+        let app = Box::pin(App::build(config)).await?;
+        let proxy = app.proxy();
+        parts.spawn(app.run(shutdown.clone()));
+        proxy
+    } else {
+        let Parted { core, .. } = Box::pin(Core::connect(config, config.session.clone())).await?;
+        let proxy = Arc::clone(&core.proxy);
+        parts.spawn(core.run(shutdown.clone(), |stop| async move {
+            stop.cancelled().await;
+            Ok(())
+        }));
+        proxy
+    };
+    Ok(Running { proxy, shutdown, parts })
+}
+
+/// Says hello to the MCP server, and takes the proxy apart again.
+async fn try_out(running: Running, checks: &mut Checks) {
+    let Running { proxy, shutdown, mut parts } = running;
+    tokio::select! {
+        biased;
+        Some(ended) = parts.join_next() => {
+            let error = ended.map_err(anyhow::Error::from).flatten().err();
+            let what = error.map_or_else(|| "it ended by itself".to_owned(), |error| format!("{error:#}"));
+            return checks.add(Check::failed(START, what, "look at the service that it names"));
+        }
+        ready = until_ready(&proxy) => match ready {
+            Ok(()) => handshake(&proxy, checks).await,
+            Err(check) => checks.add(check),
+        },
+    }
+    shutdown.cancel();
+    while let Some(ended) = parts.join_next().await {
+        if let Err(error) = ended.map_err(anyhow::Error::from).flatten() {
+            let remedy = "see what it names; queues that are left behind are removed by the next proxies";
+            checks.add(Check::warning("end", format!("{error:#}"), remedy));
+        }
+    }
+}
+
+async fn until_ready(proxy: &Arc<Proxy>) -> Result<(), Check> {
+    let deadline = Instant::now() + READY_TIME;
+    loop {
+        let Err(error) = proxy.check().await else { return Ok(()) };
+        if Instant::now() >= deadline {
+            return Err(Check::failed(
+                READINESS,
+                format!("not ready within {} s: {error}", READY_TIME.as_secs()),
+                "see what it names; a new subscription's filter may take up to 15 minutes, so ask again then",
+            ));
+        }
+        tokio::time::sleep(READY_INTERVAL).await;
+    }
+}
+
+fn is_address_in_use(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::AddrInUse)
+    })
+}
