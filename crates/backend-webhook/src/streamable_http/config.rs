@@ -19,7 +19,8 @@ pub struct StreamableHttpConfig {
     /// The URL of the server's MCP endpoint, `http` or `https`. Required.
     pub server_url: String,
     /// This proxy's own absolute URL, as the server reaches it, for the answers of webhook tools; each session's callback URL is below
-    /// it. With several replicas each has its own. Left out: the server is given no callback URL and nothing is listened on, which is
+    /// it. With several replicas each has its own. Empty (`""`): the address that is listened on, for a server on this machine and
+    /// `listen` on any free port. Left out: the server is given no callback URL and nothing is listened on, which is
     /// right for servers without webhooks.
     pub webhook_url: Option<String>,
     /// The address that callbacks are taken on. Default `127.0.0.1:8090`; without effect without `webhook_url` or with `share`.

@@ -17,17 +17,16 @@ pub async fn provision(
     mode: Mode,
     report: Report<'_, Step>,
 ) -> Result<Vec<Policy>, BackendError> {
-    match config.callback() {
-        Some(callback) => by_hand(&callback, &config.server_url, mode, report),
-        None => {
-            let detail = match mode {
-                Mode::Destroy => "nothing was created",
-                Mode::Apply | Mode::DryRun => {
-                    "let this machine reach it; without webhook_url nothing comes the other way"
-                }
-            };
-            report(Step::new(Change::ByHand, "server", config.server_url.as_str()).with_detail(detail));
-        }
+    if let Some(callback) = config.callback() {
+        by_hand(&callback, &config.server_url, mode, report);
+        return Ok(Vec::new());
     }
+    let detail = match mode {
+        Mode::Destroy => "nothing was created",
+        Mode::Apply | Mode::DryRun => {
+            "let this machine reach it; without webhook_url nothing comes the other way"
+        }
+    };
+    report(Step::new(Change::ByHand, "server", config.server_url.as_str()).with_detail(detail));
     Ok(Vec::new())
 }

@@ -206,7 +206,8 @@ mod tests {
         let silent = streams.wait_for(WireId::new(route.clone(), 1), false);
         assert!(streams.talkative(silent.wire()).is_none());
         let begin = Instant::now();
-        let response = streams.wait_for(WireId::new(route, 2), true).response;
+        let waiting = streams.wait_for(WireId::new(route, 2), true);
+        let response = &waiting.response;
         response.quiet().await;
         assert_eq!(begin.elapsed(), QUIET);
         let talking = async {

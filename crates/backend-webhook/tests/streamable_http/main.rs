@@ -1,0 +1,13 @@
+//! The StreamableHTTP+webhook backend between a scripted server and an inbox that does what it is told.
+#![cfg(feature = "streamable-http-webhook")]
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod answers;
+mod callbacks;
+mod ending;
+mod harness;
+mod hostile;
+mod operator;
+mod refusals;
+mod resuming;
+mod standalone;

@@ -1,0 +1,99 @@
+//! The standalone stream of a session.
+
+use axum::http::Method;
+use proxy_core::backend::Backend as _;
+
+use crate::harness::{INITIALIZED, LOG, SESSION, Server, World, outbound, text};
+
+#[tokio::test]
+async fn it_is_opened_once_initialized_was_accepted() {
+    let mut world = World::start().await;
+    let route = world.route();
+    let sending = world.send(outbound(&route, 1, INITIALIZED));
+    let got = world.server.got().await;
+    assert_eq!(got.method, Method::POST);
+    assert!(!world.server.has_more(), "not before it was accepted");
+    got.status(202);
+    sending.outcome().await.unwrap();
+    let got = world.server.got().await;
+    assert_eq!((&got.method, got.header("accept")), (&Method::GET, Some("text/event-stream")));
+    assert_eq!(got.header("mcp-session-id"), Some(SESSION));
+    assert_eq!(got.header("last-event-id"), None);
+    let events = got.stream();
+    events.message(LOG).await;
+    let inbound = world.delivered().await;
+    assert_eq!(inbound.related, None);
+    assert_eq!(text(inbound, &route), LOG);
+}
+
+#[tokio::test]
+async fn it_is_not_opened_without_a_session_or_after_a_refusal() {
+    let mut world = World::start().await;
+    let mut stateless = outbound(&world.route(), 1, INITIALIZED);
+    stateless.remote.peer = None;
+    let sending = world.send(stateless);
+    world.server.got().await.status(202);
+    sending.outcome().await.unwrap();
+    let sending = world.send(outbound(&world.route(), 1, INITIALIZED));
+    world.server.got().await.status(500);
+    sending.outcome().await.unwrap_err();
+    let (_, sending, got) = world.call(&world.route(), 1).await;
+    assert_eq!(got.method, Method::POST, "nothing came between");
+    drop(sending);
+}
+
+#[tokio::test]
+async fn a_server_without_one_is_not_asked_again() {
+    let mut world = World::start().await;
+    let route = world.route();
+    world.listening(&route).await.status(405);
+    let (_, sending, got) = world.call(&route, 1).await;
+    assert_eq!(got.method, Method::POST);
+    drop(sending);
+    assert!(world.nothing_delivered());
+}
+
+#[tokio::test]
+async fn it_is_opened_again_when_it_breaks_and_when_another_was_there() {
+    let mut world = World::start().await;
+    let route = world.route();
+    let events = world.listening(&route).await.stream();
+    events.raw("retry: 50\n\n").await;
+    events.numbered("7", LOG).await;
+    world.message(&route).await;
+    events.breaks().await;
+    let got = world.server.got().await;
+    assert_eq!(got.header("last-event-id"), Some("7"));
+    got.status(409);
+    let got = world.server.got().await;
+    assert_eq!(got.header("last-event-id"), Some("7"));
+    drop(got.stream());
+    let events = world.server.got().await.stream();
+    events.message(LOG).await;
+    assert_eq!(world.message(&route).await, LOG);
+    assert!(world.metrics().contains("receive_errors_total"), "{}", world.metrics());
+}
+
+#[tokio::test]
+async fn a_server_that_was_restarted_ends_the_session_at_once() {
+    for status in [404, 400] {
+        let mut world = World::start().await;
+        let route = world.route();
+        let events = world.listening(&route).await.stream();
+        events.raw("retry: 50\n\n").await;
+        events.message(LOG).await;
+        world.message(&route).await;
+        events.breaks().await;
+        let answer = "Bad Request: No valid session ID provided";
+        world.server.got().await.answer(status, "text/plain", answer);
+        world.gone(&route).await;
+        assert!(!world.server.has_more());
+    }
+}
+
+#[tokio::test]
+async fn readiness_is_asked_without_a_request() {
+    let mut world = World::on(Server::start().await, |_| {}, true).await;
+    world.backend.check().await.unwrap();
+    assert!(!world.server.has_more());
+}
