@@ -49,16 +49,16 @@ impl Report {
         self.push(group, name.into(), value, unit, None);
     }
 
-    /// Adds a figure with a target.
+    /// Adds a figure with a target, if one is given.
     pub(crate) fn add_against(
         &mut self,
         group: &'static str,
         name: impl Into<String>,
         value: f64,
         unit: &'static str,
-        target: Target,
+        target: impl Into<Option<Target>>,
     ) {
-        self.push(group, name.into(), value, unit, Some(target));
+        self.push(group, name.into(), value, unit, target.into());
     }
 
     fn push(

@@ -1,5 +1,6 @@
 //! What is measured.
 
+mod comparison;
 mod http;
 mod memory;
 mod program;
