@@ -2,12 +2,15 @@
 #![cfg(feature = "webhook")]
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use axum::{
     Router,
-    extract::State,
+    extract::{DefaultBodyLimit, State},
     http::{HeaderMap, Method, StatusCode},
     routing::any,
 };
@@ -18,7 +21,7 @@ use proxy_core::{
     backend::{Inbound, Inbox, Settlement},
     id::{InstanceId, RouteKey},
 };
-use reqwest::Client;
+use reqwest::{Client, RequestBuilder};
 use testkit::{
     contract::{Carried, Connection, ContractTarget, FarSide, Returned},
     contract_tests,
@@ -50,19 +53,22 @@ impl ContractTarget for Webhook {
         };
         let backend = Arc::new(WebhookBackend::connect(config, parts).await.unwrap());
         let (requests, received) = mpsc::channel(64);
-        let mut tasks = JoinSet::new();
-        tasks.spawn(async move {
-            let router = Router::new().route("/mcp/request", any(take)).with_state(requests);
-            axum::serve(server, router).await.unwrap();
-        });
+        let state = Arc::new(Server { requests, own: Mutex::default(), ended: Mutex::default() });
+        let router = Router::new()
+            .route("/mcp/request", any(take).layer(DefaultBodyLimit::disable()))
+            .with_state(Arc::clone(&state));
+        let mut serving = JoinSet::new();
+        serving.spawn(async move { axum::serve(server, router).await.unwrap() });
         let far_side = WebhookSide {
             backend: Arc::clone(&backend),
             client: client(),
+            server: state,
+            serving,
             received,
             delivered,
             outstanding: watch::Sender::default(),
             previous: watch::Sender::new(true).subscribe(),
-            tasks,
+            posts: JoinSet::new(),
         };
         Connection { backend, far_side: Box::new(far_side) }
     }
@@ -73,6 +79,10 @@ impl ContractTarget for Webhook {
 
     fn return_path_names_the_route(&self) -> bool {
         true
+    }
+
+    fn largest_message(&self) -> usize {
+        usize::MAX
     }
 }
 
@@ -92,31 +102,76 @@ impl Inbox for Noting {
 }
 
 /// The server, as far as it takes messages.
+struct Server {
+    requests: mpsc::Sender<Carried>,
+    /// The session id that receipts name.
+    own: Mutex<Option<String>>,
+    /// The sessions that were ended.
+    ended: Mutex<Vec<String>>,
+}
+
 async fn take(
-    State(requests): State<mpsc::Sender<Carried>>,
+    State(server): State<Arc<Server>>,
     method: Method,
     headers: HeaderMap,
     body: String,
-) -> (StatusCode, &'static str) {
-    if method != Method::POST {
-        return (StatusCode::METHOD_NOT_ALLOWED, "");
-    }
+) -> (StatusCode, String) {
     let header = |name| headers.get(name).map(|value| value.to_str().unwrap().to_owned());
-    let carried = Carried { route: header("x-session-id"), version: header("x-protocol-version"), body };
-    requests.send(carried).await.unwrap();
-    (StatusCode::OK, r#"{"status":"received"}"#)
+    let route = header("x-session-id");
+    if method == Method::DELETE {
+        server.ended.lock().unwrap().extend(route);
+        return (StatusCode::OK, r#"{"status":"terminated"}"#.to_owned());
+    }
+    if method != Method::POST {
+        return (StatusCode::METHOD_NOT_ALLOWED, String::new());
+    }
+    let session = server.own.lock().unwrap().clone().or_else(|| route.clone());
+    let carried = Carried { route, version: header("x-protocol-version"), body };
+    server.requests.send(carried).await.unwrap();
+    let receipt = match header("x-method").as_deref() {
+        Some("initialize") => serde_json::json!({ "status": "session_created", "session_id": session }),
+        _ => serde_json::json!({ "status": "received" }),
+    };
+    (StatusCode::OK, receipt.to_string())
 }
 
 /// The server, as far as it posts: one message after the other has reached the proxy.
 struct WebhookSide {
     backend: Arc<WebhookBackend>,
     client: Client,
+    server: Arc<Server>,
+    serving: JoinSet<()>,
     received: mpsc::Receiver<Carried>,
     delivered: watch::Sender<usize>,
     outstanding: watch::Sender<usize>,
     /// Whether the message before has reached the proxy.
     previous: watch::Receiver<bool>,
-    tasks: JoinSet<()>,
+    posts: JoinSet<()>,
+}
+
+impl WebhookSide {
+    /// Posts once the message before has reached the proxy.
+    fn post(&mut self, request: RequestBuilder) {
+        let reached = watch::Sender::new(false);
+        let mut previous = std::mem::replace(&mut self.previous, reached.subscribe());
+        let mut delivered = self.delivered.subscribe();
+        let outstanding = self.outstanding.clone();
+        outstanding.send_modify(|count| *count += 1);
+        self.posts.spawn(async move {
+            previous.wait_for(|reached| *reached).await.unwrap();
+            delivered.mark_unchanged();
+            let mut answered = Box::pin(post(request));
+            tokio::select! {
+                () = &mut answered => drop(reached.send_replace(true)),
+                changed = delivered.changed() => {
+                    changed.unwrap();
+                    reached.send_replace(true);
+                    answered.await;
+                }
+            };
+            outstanding.send_modify(|count| *count -= 1);
+        });
+    }
 }
 
 #[async_trait]
@@ -140,32 +195,33 @@ impl FarSide for WebhookSide {
                 ProxyContext { v: ProxyContext::VERSION, related, seq: sequence, ..ProxyContext::default() };
             request = request.header("x-proxy-context", context.to_json());
         }
-        let reached = watch::Sender::new(false);
-        let mut previous = std::mem::replace(&mut self.previous, reached.subscribe());
-        let mut delivered = self.delivered.subscribe();
-        let outstanding = self.outstanding.clone();
-        outstanding.send_modify(|count| *count += 1);
-        self.tasks.spawn(async move {
-            previous.wait_for(|reached| *reached).await.unwrap();
-            delivered.mark_unchanged();
-            let mut answered = Box::pin(post(request));
-            tokio::select! {
-                () = &mut answered => reached.send_replace(true),
-                changed = delivered.changed() => {
-                    changed.unwrap();
-                    reached.send_replace(true);
-                    answered.await;
-                    true
-                }
-            };
-            outstanding.send_modify(|count| *count -= 1);
-        });
+        self.post(request);
     }
 
     async fn unacknowledged(&mut self) -> usize {
         let mut outstanding = self.outstanding.subscribe();
         timeout(PROMPT, outstanding.wait_for(|count| *count == 0)).await.ok();
         *outstanding.borrow()
+    }
+
+    async fn put_as(&mut self, route: &RouteKey, session: &str, body: &str) -> bool {
+        let url = self.backend.callback_url(route);
+        self.post(self.client.post(url).header("x-session-id", session).body(body.to_owned()));
+        true
+    }
+
+    async fn name_in_receipts(&mut self, session: &str) -> bool {
+        *self.server.own.lock().unwrap() = Some(session.to_owned());
+        true
+    }
+
+    async fn told_ended(&mut self) -> Option<Vec<String>> {
+        Some(self.server.ended.lock().unwrap().clone())
+    }
+
+    async fn go_down(&mut self) -> bool {
+        self.serving.shutdown().await;
+        true
     }
 }
 
@@ -176,7 +232,7 @@ fn client() -> Client {
 }
 
 /// Posts until the proxy says what becomes of the message.
-async fn post(request: reqwest::RequestBuilder) {
+async fn post(request: RequestBuilder) {
     loop {
         let response = request.try_clone().unwrap().send().await.unwrap();
         if response.status() != StatusCode::SERVICE_UNAVAILABLE {
