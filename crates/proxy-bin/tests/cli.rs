@@ -1,5 +1,6 @@
 //! The command line of the built binary, without any service.
 
+#![cfg(all(feature = "snssqs", feature = "sqs", feature = "streamable-http-webhook", feature = "webhook"))]
 #![expect(clippy::unwrap_used, reason = "what a test's helper cannot do fails the test")]
 
 use std::{
@@ -34,7 +35,16 @@ fn example(name: &str) -> String {
 
 #[test]
 fn check_is_content_with_the_examples() {
-    for name in ["sqs.toml", "sqs-emulator.toml", "sqs-shared.toml"] {
+    for name in [
+        "snssqs.toml",
+        "sqs-emulator.toml",
+        "sqs-shared.toml",
+        "sqs.toml",
+        "stdio-desktop.toml",
+        "streamable-http-webhook.toml",
+        "webhook-local.toml",
+        "webhook.toml",
+    ] {
         let output = proxy_bin(&["config", "check", "--config", &example(name)], &[]);
         assert_eq!(output.status.code(), Some(0), "{name}: {}", stderr(&output));
         assert_eq!(stdout(&output), "The configuration is valid.\n");
@@ -139,6 +149,44 @@ fn serve_refuses_what_it_cannot_do() {
 }
 
 #[test]
+fn stdio_has_no_port_for_callbacks_to_share() {
+    let output = proxy_bin(&["stdio", "--config", &example("streamable-http-webhook.toml")], &[]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("share = false"), "{}", stderr(&output));
+}
+
+#[test]
+fn the_schema_and_completions_are_printed() {
+    let schema = proxy_bin(&["config", "schema"], &[]);
+    let schema: serde_json::Value = serde_json::from_slice(&schema.stdout).unwrap();
+    assert_eq!(schema["properties"]["server"]["properties"]["port"]["default"], 8080);
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let output = proxy_bin(&["completions", shell], &[]);
+        assert_eq!(output.status.code(), Some(0));
+        assert!(stdout(&output).contains("request-timeout"), "{shell}");
+    }
+}
+
+#[test]
+fn every_example_names_its_schema_and_fits_what_desktop_clients_are_shown() {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/examples");
+    for entry in fs::read_dir(&folder).unwrap() {
+        let file = entry.unwrap().path();
+        if file.extension().is_some_and(|extension| extension == "toml") {
+            let text = fs::read_to_string(&file).unwrap();
+            assert!(text.starts_with("#:schema ../config.schema.json\n"), "{}", file.display());
+        }
+    }
+    let desktop = fs::read_to_string(folder.join("claude_desktop_config.json")).unwrap();
+    let desktop: serde_json::Value = serde_json::from_str(&desktop).unwrap();
+    for (_, server) in desktop["mcpServers"].as_object().unwrap() {
+        assert_eq!(server["args"][0], "stdio");
+        let file = server["args"][2].as_str().unwrap().rsplit('/').next().unwrap();
+        assert!(folder.join(file).exists(), "{file}");
+    }
+}
+
+#[test]
 fn without_its_file_nothing_else_is_wrong() {
     let output = proxy_bin(&["config", "check", "--config", "/nowhere/proxy.toml"], &[]);
     assert!(stderr(&output).ends_with("\n1 problem in the configuration\n"), "{}", stderr(&output));
@@ -146,9 +194,18 @@ fn without_its_file_nothing_else_is_wrong() {
 
 #[test]
 fn help_has_examples() {
-    for arguments in
-        [&["--help"][..], &["serve", "--help"], &["config", "check", "--help"], &["config", "show", "--help"]]
-    {
+    for arguments in [
+        &["--help"][..],
+        &["serve", "--help"],
+        &["stdio", "--help"],
+        &["provision", "--help"],
+        &["doctor", "--help"],
+        &["config", "check", "--help"],
+        &["config", "show", "--help"],
+        &["config", "schema", "--help"],
+        &["config", "reference", "--help"],
+        &["completions", "--help"],
+    ] {
         let output = proxy_bin(arguments, &[]);
         assert_eq!(output.status.code(), Some(0));
         assert!(stdout(&output).contains("Example"), "{arguments:?}");

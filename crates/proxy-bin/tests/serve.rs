@@ -1,5 +1,6 @@
 //! The built binary serving: start, drain, abort, over the emulator and with the far end played by hand.
 
+#![cfg(feature = "sqs")]
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "what a test's helper cannot do fails the test")]
 
 use std::{
