@@ -77,7 +77,7 @@ impl ServerByHand {
         let server_url = format!("http://{}/mcp", self.address);
         match self.shared.kind {
             Kind::Webhook => Backend::Webhook { server_url },
-            _ => Backend::StreamableHttpWebhook { server_url },
+            _ => Backend::StreamableHttpWebhook { server_url, has_callback: true },
         }
     }
 

@@ -44,7 +44,8 @@ async fn what_is_pending_ends_with_a_clear_error(kind: Kind) -> Result<()> {
 }
 
 async fn a_loss_is_seen_at_once(kind: Kind) -> Result<()> {
-    let mut world = World::of(kind).await?;
+    // How long it is tried to connect.
+    let mut world = World::with(kind, "timeout = 2\n").await?;
     let session = Session::open(&world.proxy.url(), "2025-11-25").await?;
     let before = session.answer(json!(1), "echo", json!({"text": "before"})).await?;
     assert_eq!(text(&before), Some("before"));

@@ -21,7 +21,7 @@ async fn asyncmcps_own_client_sees_the_server(kind: Kind) -> Result<()> {
             fixtures::asyncmcp_client(&arguments).await?
         }
         Backend::Webhook { server_url } => fixtures::asyncmcp_client(&["webhook", server_url]).await?,
-        Backend::StreamableHttpWebhook { server_url } => {
+        Backend::StreamableHttpWebhook { server_url, .. } => {
             fixtures::asyncmcp_client(&["streamable-http-webhook", server_url]).await?
         }
     };

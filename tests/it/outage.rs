@@ -24,7 +24,10 @@ async fn traffic_goes_on_after_an_outage(kind: Kind) -> Result<()> {
     let far_end = FarEnd::start(kind).await?;
     let relay = Relay::start(address(far_end.backend.url())?).await?;
     let backend = far_end.backend.clone().through(&relay.endpoint_url());
-    let proxy = Proxy::start(Settings::new(backend, "[session]\nrequest_timeout = 20\n")).await?;
+    // Over HTTP, how long it is tried to connect.
+    let timeout = if kind.is_queued() { "" } else { "timeout = 2\n" };
+    let more = format!("{timeout}[session]\nrequest_timeout = 20\n");
+    let proxy = Proxy::start(Settings::new(backend, &more)).await?;
     let session = Session::open(&proxy.url(), "2025-06-18").await?;
 
     let calls = (0..20).map(|number| {

@@ -36,7 +36,7 @@ async fn the_end_of_input_drains(kind: Kind) -> Result<()> {
     let echoed = proxy.request(&call(json!(1), "echo", json!({"text": said})), &mut before).await?;
     assert_eq!(text(&echoed), Some(said));
 
-    proxy.send(&call(json!(2), "slow", json!({"seconds": 1}))).await?;
+    proxy.send(&call(json!(2), "slow", json!({"seconds": 0.3}))).await?;
     let (rest, log) = proxy.close().await?;
     let answers: Vec<&Value> = rest.iter().filter(|message| message["id"] == 2).collect();
     assert_eq!(answers.len(), 1, "{rest:?}");

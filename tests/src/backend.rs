@@ -32,6 +32,8 @@ pub enum Backend {
     StreamableHttpWebhook {
         /// The server.
         server_url: String,
+        /// Whether it is given a callback URL.
+        has_callback: bool,
     },
 }
 
@@ -53,7 +55,14 @@ impl Backend {
                 ("snssqs", settings)
             }
             Self::Webhook { server_url } => ("webhook", http(server_url)),
-            Self::StreamableHttpWebhook { server_url } => ("streamable_http_webhook", http(server_url)),
+            Self::StreamableHttpWebhook { server_url, has_callback } => {
+                let mut settings = vec![("server_url", server_url.as_str())];
+                if *has_callback {
+                    settings = http(server_url);
+                    settings.push(("webhook_url", ""));
+                }
+                ("streamable_http_webhook", settings)
+            }
         };
         let lines = settings.iter().map(|(key, value)| format!("{key} = \"{value}\"\n"));
         format!("[backend.{table}]\n{}", lines.collect::<String>())
@@ -72,7 +81,7 @@ impl Backend {
     pub fn url(&self) -> &str {
         match self {
             Self::Sqs { endpoint, .. } | Self::SnsSqs { endpoint, .. } => endpoint,
-            Self::Webhook { server_url } | Self::StreamableHttpWebhook { server_url } => server_url,
+            Self::Webhook { server_url } | Self::StreamableHttpWebhook { server_url, .. } => server_url,
         }
     }
 
@@ -81,7 +90,7 @@ impl Backend {
     pub fn through(mut self, address: &str) -> Self {
         match &mut self {
             Self::Sqs { endpoint, .. } | Self::SnsSqs { endpoint, .. } => address.clone_into(endpoint),
-            Self::Webhook { server_url } | Self::StreamableHttpWebhook { server_url } => {
+            Self::Webhook { server_url } | Self::StreamableHttpWebhook { server_url, .. } => {
                 // http://ADDRESS/PATH
                 let path = server_url.splitn(4, '/').nth(3).unwrap_or_default();
                 *server_url = format!("{address}/{path}");

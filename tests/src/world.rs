@@ -82,7 +82,10 @@ impl FarEnd {
                 let backend = if kind == Kind::Webhook {
                     Backend::Webhook { server_url }
                 } else {
-                    Backend::StreamableHttpWebhook { server_url }
+                    Backend::StreamableHttpWebhook {
+                        server_url,
+                        has_callback: kind == Kind::StreamableHttpWebhook,
+                    }
                 };
                 Ok(Self { emulator: None, place, backend, server })
             }

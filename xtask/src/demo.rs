@@ -1,108 +1,81 @@
-//! `cargo xtask demo`: an emulator, a real asyncmcp server and the proxy, a call through all of it as proof, and then everything
-//! stays up until Ctrl-C.
+//! `cargo xtask demo`: a real asyncmcp server behind any backend, and the proxy; a call through all of it as proof, over HTTP and over
+//! stdio, and then everything stays up until Ctrl-C.
+
+mod far_end;
+mod part;
 
 use std::{
-    io::{BufRead as _, BufReader},
-    process::{Child, Command, ExitStatus, Stdio},
-    sync::mpsc,
+    collections::BTreeMap,
+    path::Path,
+    process::{Child, Command, ExitStatus},
     thread,
     time::Duration,
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
+use serde_json::json;
 use signal_hook::{
     consts::{SIGINT, SIGTERM},
     iterator::{Signals, SignalsInfo},
 };
 
+pub(crate) use self::far_end::Backend;
+use self::{
+    far_end::{FarEnd, RESPONSE_QUEUE},
+    part::Part,
+};
 use crate::{invocation::Invocation, setup, workspace};
-
-/// How long a part may take to come up.
-const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How often it is looked whether the demo should end.
 const GLANCE: Duration = Duration::from_millis(100);
 
+/// What any emulator takes.
+const CREDENTIALS: [(&str, &str); 2] = [("AWS_ACCESS_KEY_ID", "demo"), ("AWS_SECRET_ACCESS_KEY", "demo")];
+
 /// Runs the demo on this port of 127.0.0.1; with `once` it ends after the proof.
-pub(crate) fn run(port: u16, once: bool) -> Result<()> {
+pub(crate) fn run(backend: Backend, port: u16, once: bool) -> Result<()> {
     println!("[1/5] installing a real asyncmcp server under target/ and building the proxy");
     setup::asyncmcp()?;
-    let programs = [
-        "build",
-        "--package",
-        "proxy-bin",
-        "--package",
-        "testkit",
-        "--bin",
-        "proxy-bin",
-        "--bin",
-        "sqs-emulator",
-    ];
-    Invocation::cargo(programs).run()?;
-    let built = workspace::root().join("target/debug");
+    let packages = ["build", "--package", "proxy-bin", "--package", "testkit"];
+    let programs = ["--bin", "proxy-bin", "--bin", "sqs-emulator"];
+    programs.into_iter().fold(Invocation::cargo(packages), Invocation::argument).run()?;
+    let proxy_bin = workspace::root().join("target/debug/proxy-bin");
     let fixtures = workspace::root().join("tests/fixtures");
     let python = workspace::fixtures().join("asyncmcp/bin/python");
 
     // From here on there are parts to be ended.
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
-
-    println!("[2/5] starting an SQS emulator");
-    let mut emulator = Part::start(
-        "the SQS emulator",
-        Command::new(built.join("sqs-emulator")).args([
-            "--listen",
-            "127.0.0.1:0",
-            "--queue",
-            "requests",
-            "--queue",
-            "responses",
-        ]),
-    )?;
-    let requests = emulator.wait_for("the URL of a queue", |line| line.starts_with("http"))?;
-    let responses = emulator.wait_for("the URL of a queue", |line| line.starts_with("http"))?;
-    let endpoint = requests.split('/').take(3).collect::<Vec<_>>().join("/");
-
-    println!("[3/5] starting the asyncmcp server behind the queue");
-    let mut server = Part::start(
-        "the asyncmcp server",
-        Command::new(&python).arg(fixtures.join("server.py")).args([
-            "--endpoint-url",
-            &endpoint,
-            "--read-queue-url",
-            &requests,
-        ]),
-    )?;
-    server.wait_for("that it is ready", |line| line == "ready")?;
+    let FarEnd { settings, parts } = FarEnd::start(backend, &python, &fixtures.join("server.py"))?;
 
     println!("[4/5] starting the proxy");
-    let set = |key: &str, value: &str| ["--set".to_owned(), format!("backend.sqs.{key}={value}")];
     let mut proxy = Part::start(
         "the proxy",
-        Command::new(built.join("proxy-bin"))
+        Command::new(&proxy_bin)
             .args(["serve", "--port", &port.to_string()])
-            .args(set("endpoint_url", &endpoint))
-            .args(set("region", "us-east-1"))
-            .args(set("read_queue_url", &requests))
-            .args(set("response_queue_url", &responses))
-            .env("AWS_ACCESS_KEY_ID", "demo")
-            .env("AWS_SECRET_ACCESS_KEY", "demo"),
+            .args(flags(&settings))
+            .envs(CREDENTIALS),
     )?;
     proxy.wait_for("that it listens", |line| line.contains("listening"))?;
 
-    println!("[5/5] calling a tool with the official Python SDK, through the proxy and the queue");
+    println!("[5/5] calling a tool with the official Python SDK, through the proxy");
     let url = format!("http://127.0.0.1:{port}/mcp");
-    let said = Invocation::new(&python, [])
-        .argument(fixtures.join("client_python.py").to_string_lossy())
-        .argument("call")
-        .argument(&url)
-        .output()?;
-    println!("      the server answered: {}", said.trim());
-    println!("{}", instructions(&url));
+    let call = Invocation::new(&python, []).argument(fixtures.join("client_python.py").to_string_lossy());
+    let said = call.clone().argument("call").argument(&url).output()?;
+    println!("      over HTTP, the server answered: {}", said.trim());
+    let stdio = stdio(&proxy_bin, &settings);
+    let command = call.argument("call").argument("--stdio");
+    let command = stdio.iter().fold(command, Invocation::argument);
+    let command =
+        CREDENTIALS.iter().fold(command, |command, (name, value)| command.environment(name, *value));
+    let said = command.output()?;
+    println!("      over stdio, the server answered: {}", said.trim());
+    println!("{}", instructions(&url, &stdio));
     if once {
         return Ok(());
     }
     println!("It runs until Ctrl-C.");
     let ended = wait_for_end(&mut proxy.child, &mut signals)?;
+    drop(parts);
     if !ended.success() {
         bail!("the proxy ended with {ended}");
     }
@@ -123,7 +96,22 @@ fn wait_for_end(proxy: &mut Child, signals: &mut SignalsInfo) -> Result<ExitStat
     }
 }
 
-fn instructions(url: &str) -> String {
+/// The settings as flags of the command line.
+fn flags(settings: &[(String, String)]) -> impl Iterator<Item = String> {
+    settings.iter().flat_map(|(key, value)| ["--set".to_owned(), format!("{key}={value}")])
+}
+
+/// What a desktop client is to start: the settings that create their own way back, so that it disturbs no other proxy.
+fn stdio(proxy_bin: &Path, settings: &[(String, String)]) -> Vec<String> {
+    let own: Vec<_> = settings.iter().filter(|(key, _)| !key.ends_with(RESPONSE_QUEUE)).cloned().collect();
+    let program = [proxy_bin.to_string_lossy().into_owned(), "stdio".to_owned()];
+    program.into_iter().chain(flags(&own)).collect()
+}
+
+fn instructions(url: &str, stdio: &[String]) -> String {
+    let (command, arguments) =
+        stdio.split_first().map_or(("", &[][..]), |(first, rest)| (first.as_str(), rest));
+    let server = json!({"command": command, "args": arguments, "env": BTreeMap::from(CREDENTIALS)});
     format!(
         r#"
 An MCP client reaches it at {url}. What to paste:
@@ -131,61 +119,7 @@ An MCP client reaches it at {url}. What to paste:
   Claude Code   claude mcp add --transport http demo {url}
   Inspector     npx @modelcontextprotocol/inspector --cli {url} --transport http --method tools/list
   an editor     {{ "mcpServers": {{ "demo": {{ "type": "http", "url": "{url}" }} }} }}
+  over stdio    {{ "mcpServers": {{ "demo": {server} }} }}
 "#
     )
 }
-
-/// A program that runs beside the demo. Ended when it is dropped.
-struct Part {
-    name: &'static str,
-    child: Child,
-    lines: mpsc::Receiver<String>,
-}
-
-impl Part {
-    fn start(name: &'static str, command: &mut Command) -> Result<Self> {
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .with_context(|| format!("cannot start {name}"))?;
-        let (sender, lines) = mpsc::sync_channel(1024);
-        let outputs = [
-            child.stdout.take().map(|output| Box::new(output) as Output),
-            child.stderr.take().map(|output| Box::new(output) as Output),
-        ];
-        for output in outputs.into_iter().flatten() {
-            let sender = sender.clone();
-            // Reads on when nobody listens any more, so that the part never waits for us.
-            thread::spawn(move || {
-                for line in BufReader::new(output).lines().map_while(Result::ok) {
-                    drop(sender.try_send(line));
-                }
-            });
-        }
-        Ok(Self { name, child, lines })
-    }
-
-    fn wait_for(&mut self, what: &str, is_it: impl Fn(&str) -> bool) -> Result<String> {
-        let mut said = Vec::new();
-        loop {
-            match self.lines.recv_timeout(PATIENCE) {
-                Ok(line) if is_it(&line) => return Ok(line),
-                Ok(line) => said.push(line),
-                Err(_) => bail!("{} did not say {what}:\n{}", self.name, said.join("\n")),
-            }
-        }
-    }
-}
-
-impl Drop for Part {
-    fn drop(&mut self) {
-        if self.child.try_wait().is_ok_and(|ended| ended.is_none()) {
-            drop(self.child.kill());
-            drop(self.child.wait());
-        }
-    }
-}
-
-type Output = Box<dyn std::io::Read + Send>;

@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 
 mod bench;
 mod demo;
+mod features;
 mod invocation;
 mod setup;
 mod test;
@@ -27,12 +28,15 @@ enum Task {
         /// A short run, to compare two builds by
         #[arg(long)]
         quick: bool,
-        /// Only some of: http, memory, sqs, program
+        /// Only some of: http, memory, sqs, snssqs, webhook, hybrid, program
         #[arg(long, value_delimiter = ',')]
         only: Vec<String>,
     },
-    /// Start an emulator, a real asyncmcp server and the proxy, and make a call through them
+    /// Start a real asyncmcp server and the proxy, and make a call through them
     Demo {
+        /// What lies between them
+        #[arg(long, value_enum, default_value_t = demo::Backend::Sqs)]
+        backend: demo::Backend,
         /// Where the proxy listens on 127.0.0.1
         #[arg(long, default_value_t = 8080)]
         port: u16,
@@ -55,7 +59,7 @@ enum Task {
 fn main() -> ExitCode {
     let result = match Arguments::parse().task {
         Task::Bench { quick, only } => bench::run(quick, &only),
-        Task::Demo { port, once } => demo::run(port, once),
+        Task::Demo { backend, port, once } => demo::run(backend, port, once),
         Task::Setup => setup::run(),
         Task::Test { full } => test::run(full),
         Task::Tidy => tidy::run(),

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 use crate::invocation::Invocation;
-use crate::{setup, tidy, workspace};
+use crate::{features, setup, tidy, workspace};
 
 /// One thing to check.
 struct Step {
@@ -88,7 +88,8 @@ fn steps(full: bool) -> Vec<Step> {
             Invocation::cargo(["doc", "--workspace", "--no-deps", "--document-private-items"])
                 .environment("RUSTDOCFLAGS", "-D warnings"),
         ),
-        Step::command("feature combinations", feature_combinations()),
+        Step::task("no AWS without an AWS backend", "cargo xtask test", features::without_aws),
+        Step::command("feature combinations", features::combinations()),
         // One build for the programs and all tests: another selection of packages or targets would select other features of
         // the dependencies, and build them again.
         Step::command("programs and tests", Invocation::cargo(["build", "--workspace", "--bins", "--tests"])),
@@ -97,14 +98,8 @@ fn steps(full: bool) -> Vec<Step> {
     let doc_tests = Invocation::cargo(["test", "--doc", "--workspace"]);
     steps.push(Step::command("documentation's examples", doc_tests));
     steps.extend(test_steps(nextest, full));
+    steps.extend(features::each_alone(nextest).map(|(name, invocation)| Step::command(name, invocation)));
     steps
-}
-
-/// Every combination of the proxy's backends but none at all, under the same lints as the whole.
-fn feature_combinations() -> Invocation {
-    let hack = workspace::tool("cargo-hack");
-    let clippy = Invocation::new(hack, ["hack", "clippy", "--package", "proxy-bin", "--feature-powerset"]);
-    clippy.argument("--exclude-no-default-features").argument("--").argument("-D").argument("warnings")
 }
 
 /// The tests themselves; those from end to end come last where that can be said.

@@ -1,0 +1,78 @@
+//! The cargo features of the binary, each of which is a backend: together, alone, and what they bring in.
+
+use anyhow::{Result, bail};
+
+use crate::{invocation::Invocation, workspace};
+
+/// The names of the steps that test a backend alone, and the features.
+const BACKENDS: [(&str, &str); 4] = [
+    ("sqs alone", "sqs"),
+    ("snssqs alone", "snssqs"),
+    ("webhook alone", "webhook"),
+    ("streamable-http-webhook alone", "streamable-http-webhook"),
+];
+
+/// Those that have nothing to do with AWS.
+const WITHOUT_AWS: [&str; 2] = ["webhook", "streamable-http-webhook"];
+
+/// Every combination of the backends but none at all, under the same lints as the whole.
+pub(crate) fn combinations() -> Invocation {
+    let hack = workspace::tool("cargo-hack");
+    let clippy = Invocation::new(hack, ["hack", "clippy", "--package", "proxy-bin", "--feature-powerset"]);
+    clippy.argument("--exclude-no-default-features").argument("--").argument("-D").argument("warnings")
+}
+
+/// The binary's own tests with each backend alone.
+pub(crate) fn each_alone(has_nextest: bool) -> impl Iterator<Item = (&'static str, Invocation)> {
+    BACKENDS.into_iter().map(move |(name, feature)| {
+        let cargo = if has_nextest {
+            Invocation::cargo(["nextest", "run", "--no-fail-fast"])
+        } else {
+            Invocation::cargo(["test", "--no-fail-fast", "--lib", "--bins", "--tests"])
+        };
+        let alone = ["--package", "proxy-bin", "--no-default-features", "--features", feature];
+        (name, alone.into_iter().fold(cargo, Invocation::argument))
+    })
+}
+
+/// What a proxy without an AWS backend compiles holds no crate of AWS's.
+pub(crate) fn without_aws() -> Result<()> {
+    for feature in WITHOUT_AWS {
+        let tree = Invocation::cargo([
+            "tree",
+            "--package",
+            "proxy-bin",
+            "--no-default-features",
+            "--features",
+            feature,
+        ])
+        .argument("--edges=normal,build")
+        .argument("--prefix=none")
+        .output()?;
+        let found: Vec<&str> = tree.lines().filter(|line| line.starts_with("aws")).collect();
+        if !found.is_empty() {
+            bail!("--features {feature} compiles {}", found.join(", "));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_backend_of_the_manifest_is_tested_alone() {
+        let manifest = include_str!("../../crates/proxy-bin/Cargo.toml");
+        let features = manifest.split("[features]").nth(1).unwrap().split("\n[").next().unwrap();
+        let mut named: Vec<&str> = features
+            .lines()
+            .filter_map(|line| line.split_once(" = ").map(|(name, _)| name))
+            .filter(|name| *name != "default")
+            .collect();
+        named.sort_unstable();
+        let mut tested = BACKENDS.map(|(_, feature)| feature);
+        tested.sort_unstable();
+        assert_eq!(named, tested);
+    }
+}
