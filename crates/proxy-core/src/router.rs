@@ -7,6 +7,7 @@ use std::{
 
 use prometheus_client::registry::Registry;
 use tokio::{sync::Notify, time::Instant};
+use tracing::field::Empty;
 
 use crate::{
     backend::{Inbound, Inbox, Settlement},
@@ -103,14 +104,13 @@ impl Router {
 
 impl Inbox for Router {
     fn deliver(&self, inbound: Inbound) -> Settlement {
-        let traced = tracing::enabled!(tracing::Level::TRACE);
-        let message_id = inbound.message_id.as_ref().filter(|_| traced).cloned();
-        let disposition = self.update(|state, now| state.route(inbound, now));
-        tracing::trace!(
-            messaging.message.id = message_id.as_deref(),
-            disposition = disposition.as_str(),
-            "delivered"
+        let span = tracing::debug_span!(
+            "deliver",
+            messaging.message.id = inbound.message_id.as_deref(),
+            disposition = Empty
         );
+        let disposition = span.in_scope(|| self.update(|state, now| state.route(inbound, now)));
+        span.record("disposition", disposition.as_str());
         Settlement::Now(disposition)
     }
 }

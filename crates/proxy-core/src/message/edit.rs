@@ -15,7 +15,7 @@ impl Request {
         token: Option<&ProgressToken>,
     ) -> Result<Self, InvalidParams> {
         let Self { text, id_span, method, params, peeked, .. } = self;
-        let Peeked { token: old_token, tool, claims_modern_era } = peeked?;
+        let Peeked { token: old_token, tool, claims_modern_era, is_task } = peeked?;
         let mut edits = vec![(id_span.clone(), id.to_json())];
         let token = token.zip(old_token);
         if let Some((token, (_, span))) = &token {
@@ -25,7 +25,7 @@ impl Request {
         let spans = [id_span, params.clone().unwrap_or_default(), token_span];
         let (text, [id_span, params_span, token_span]) = splice(&text, edits, spans);
         let token = token.map(|(token, _)| (token.clone(), token_span));
-        let peeked = Ok(Peeked { token, tool, claims_modern_era });
+        let peeked = Ok(Peeked { token, tool, claims_modern_era, is_task });
         Ok(Self { text, id, id_span, method, params: params.map(|_| params_span), peeked })
     }
 

@@ -66,6 +66,7 @@ struct Params<'text> {
     name: Option<&'text RawValue>,
     #[serde(borrow)]
     mode: Option<&'text RawValue>,
+    task: Option<IgnoredAny>,
     #[serde(borrow, rename = "requestId")]
     request_id: Option<&'text RawValue>,
     #[serde(borrow, rename = "progressToken")]
@@ -85,6 +86,8 @@ pub(super) struct Peeked {
     pub(super) tool: Option<Box<str>>,
     /// Whether `_meta` names a protocol version.
     pub(super) claims_modern_era: bool,
+    /// Whether it asks to be run as a task.
+    pub(super) is_task: bool,
 }
 
 impl Peeked {
@@ -100,6 +103,7 @@ impl Peeked {
             token: token.transpose()?,
             tool: tool.and_then(|name| serde_json::from_str(name.get()).ok()),
             claims_modern_era: meta.is_some_and(|meta| meta.modern_version.is_some()),
+            is_task: params.task.is_some(),
         })
     }
 }
@@ -120,6 +124,11 @@ impl Request {
     /// The name of the tool that a `tools/call` calls.
     pub(crate) fn tool_name(&self) -> Option<&str> {
         self.peeked.as_ref().ok()?.tool.as_deref()
+    }
+
+    /// Whether it asks to be run as a task (2025-11-25, basic/utilities/tasks, task-augmented requests).
+    pub(crate) fn is_task(&self) -> bool {
+        self.peeked.as_ref().is_ok_and(|peeked| peeked.is_task)
     }
 
     /// The revision that an `initialize` asks for: the newest of this era where the one that it names is not known here.

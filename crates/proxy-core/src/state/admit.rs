@@ -210,6 +210,12 @@ impl State {
         let exchange = Exchange {
             client_id: session.asks_for_client(is_initialize).then(|| request.id().clone()),
             token,
+            is_task: request.is_task(),
+            span: tracing::debug_span!(
+                "exchange",
+                mcp.method.name = method_label(request.method()),
+                outcome = tracing::field::Empty
+            ),
             method: method_label(request.method()),
             is_initialize,
             stream,

@@ -30,6 +30,10 @@ pub(super) struct Exchange {
     pub(super) client_id: Option<RequestId>,
     /// The client's own progress token for it.
     pub(super) token: Option<ProgressToken>,
+    /// It asks to be run as a task.
+    pub(super) is_task: bool,
+    /// From its admission to its end, for traces.
+    pub(super) span: tracing::Span,
     /// The method as a label.
     pub(super) method: &'static str,
     pub(super) is_initialize: bool,
@@ -239,6 +243,14 @@ impl State {
         self.metrics.exchanges_in_flight.dec();
         let labels = ExchangeLabels { method: exchange.method, outcome: ending.outcome() };
         self.metrics.exchanges.get_or_create(&labels).inc();
+        exchange.span.record("outcome", labels.outcome);
+        if exchange.is_task
+            && labels.outcome == "result"
+            && session.pooled.is_none()
+            && let Some(token) = exchange.token.clone()
+        {
+            session.keep_task_token(number, token);
+        }
         self.metrics
             .exchange_duration
             .get_or_create(&MethodLabel { method: exchange.method })

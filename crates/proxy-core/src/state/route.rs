@@ -15,7 +15,7 @@ use crate::{
     backend::{Disposition, Event, Inbound, Peer},
     error::{BackendError, ErrorKind},
     id::{RemoteSession, RouteKey, WireId},
-    message::{ErrorObject, Notification, Request, RequestId, Response, code},
+    message::{ErrorObject, Notification, ProgressToken, Request, RequestId, Response, code},
 };
 
 /// The id under which asyncmcp servers report an error that belongs to no request they could read.
@@ -246,8 +246,18 @@ impl State {
         let full = self.is_memory_full(now);
         let Some(session) = self.sessions.get_mut(&key) else { return Disposition::Unroutable };
         let Some(exchange) = session.exchanges.get_mut(&number) else {
-            self.metrics.discard("late_progress");
-            return Disposition::Unroutable;
+            let Some(token) = session.task_tokens.get(&number).map(ProgressToken::to_json) else {
+                self.metrics.discard("late_progress");
+                return Disposition::Unroutable;
+            };
+            if full {
+                return Disposition::Busy;
+            }
+            // Of a task whose request has its answer already: like any message that belongs to no request.
+            let (stream, _) = session.stream_for(None, &self.memory);
+            let restored = notification.with_value(span, &token).into_text();
+            self.metrics.stream_dropped.inc_by(stream.push(Kind::Notification, restored));
+            return Disposition::Accepted;
         };
         if full {
             return Disposition::Busy;

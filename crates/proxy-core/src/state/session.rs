@@ -20,7 +20,7 @@ use super::{
 use crate::{
     backend::{Context, Outbound, Remote},
     id::{SessionId, WireId},
-    message::{ClientCapabilities, Message, Notification, RequestId},
+    message::{ClientCapabilities, Message, Notification, ProgressToken, RequestId},
     principal::Principal,
     version::ProtocolVersion,
 };
@@ -30,6 +30,9 @@ pub(super) const STANDALONE: u64 = 0;
 
 /// The most answered streams that a session keeps for replay.
 const MAX_FINISHED: usize = 64;
+
+/// The most tasks whose progress a session passes on after the answers that announced them.
+const MAX_TASKS: usize = 64;
 
 /// The most ids of answered server requests that a session remembers, to tell duplicates.
 const MAX_REMEMBERED: usize = 64;
@@ -76,6 +79,9 @@ pub(super) struct Session {
     pub(super) next_server_request: u64,
     /// Server requests that came lately and have their answer, or will have none.
     pub(super) answered: VecDeque<RequestId>,
+    /// The progress tokens of requests that were answered with a task, which outlive their answers (2025-11-25,
+    /// basic/utilities/tasks, progress); by the requests' numbers. When a task has ended is the far end's to know.
+    pub(super) task_tokens: BTreeMap<u64, ProgressToken>,
     pub(super) last_activity: Instant,
     pub(super) idle_at: Instant,
     pub(super) taken_over_at: Option<Instant>,
@@ -128,6 +134,7 @@ impl Session {
             server_requests: HashMap::new(),
             next_server_request: 0,
             answered: VecDeque::new(),
+            task_tokens: BTreeMap::new(),
             last_activity: now,
             idle_at: now,
             taken_over_at: None,
@@ -311,6 +318,14 @@ impl Session {
         }
         self.remember_server_request(id.clone());
         Some(asked)
+    }
+
+    /// Keeps a request's progress token for the task that it was answered with.
+    pub(super) fn keep_task_token(&mut self, number: u64, token: ProgressToken) {
+        self.task_tokens.insert(number, token);
+        if self.task_tokens.len() > MAX_TASKS {
+            self.task_tokens.pop_first();
+        }
     }
 
     /// Takes another server request with this id for a duplicate from now on.

@@ -185,3 +185,28 @@ fn an_error_without_our_id_ends_the_only_exchange_and_none_of_several() {
     assert_eq!(whole(&first), [result("1")]);
     assert_eq!(whole(&second), [r#"{"jsonrpc":"2.0","id":2,"error":{"code":-32600,"message":"bad"}}"#]);
 }
+
+#[test]
+fn the_progress_of_a_task_outlives_the_answer_that_announced_it() {
+    let mut rig = Rig::new();
+    let client = rig.open();
+    let task = call("1").replace(r#""name":"work""#, r#""name":"work","task":{"ttl":60000}"#);
+    let announced = rig.forward(&client, &task, Media::Any).unwrap().unwrap();
+    let wire = rig.asked().remove(0).wire;
+    rig.answer(&wire, r#""result":{"task":{"taskId":"t","status":"working"}}"#);
+    assert_eq!(whole(&announced).len(), 1);
+    let mut listening = rig.listen(&client).unwrap();
+    assert_eq!(rig.server_says(&client, &progress(&wire, 1)), Disposition::Accepted);
+    let (texts, _) = listening.read();
+    assert!(texts[0].contains(r#""progressToken":1,"#), "the client's own token: {texts:?}");
+
+    let (plain, wire) = rig.call(&client, "2");
+    rig.answer(&wire, r#""result":{}"#);
+    assert_eq!(whole(&plain).len(), 1);
+    assert_eq!(rig.server_says(&client, &progress(&wire, 1)), Disposition::Unroutable);
+    let refused = task.replace(r#""id":1"#, r#""id":3"#);
+    rig.forward(&client, &refused, Media::Any).unwrap();
+    let wire = rig.asked().remove(0).wire;
+    rig.answer(&wire, r#""error":{"code":-32601,"message":"no tasks"}"#);
+    assert_eq!(rig.server_says(&client, &progress(&wire, 1)), Disposition::Unroutable);
+}
