@@ -124,7 +124,7 @@ async fn a_body_that_is_not_utf_8_ends_the_exchange() {
     for media in ["application/json", "text/event-stream"] {
         let (wire, sending, got) = world.call(&route, 1).await;
         let body = b"data: {\"jsonrpc\":\"2.0\",\"method\":\"\xff\"}\n\n".to_vec();
-        got.respond(crate::harness::head(200, media).body(body.into()).unwrap());
+        got.respond(crate::server::head(200, media).body(body.into()).unwrap());
         sending.outcome().await.unwrap();
         assert_eq!(world.failure(&wire).await.kind(), ErrorKind::Protocol, "{media}");
     }

@@ -1,6 +1,6 @@
 //! The StreamableHTTP+webhook backend between a scripted server and an inbox that does what it is told.
 #![cfg(feature = "streamable-http-webhook")]
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "tests")]
 
 mod answers;
 mod callbacks;
@@ -10,4 +10,5 @@ mod hostile;
 mod operator;
 mod refusals;
 mod resuming;
+mod server;
 mod standalone;

@@ -4,7 +4,7 @@ use axum::http::Method;
 use backend_webhook::{StreamableHttpBackend, StreamableHttpConfig, StreamableHttpParts, streamable_http};
 use proxy_core::operator::{Change, Check, Mode, Step, Verdict};
 
-use crate::harness::{Server, in_time};
+use crate::{harness::in_time, server::Server};
 
 async fn doctor(config: &StreamableHttpConfig, server: &mut Server, status: u16) -> Vec<Check> {
     let mut checks = Vec::new();
@@ -72,7 +72,7 @@ async fn settings_that_cannot_be_are_refused_at_start() {
     config.max_message = 0;
     config.client_id = Some("a b".to_owned());
     config.timeout = std::time::Duration::ZERO;
-    let keys: Vec<_> = config.validate().into_iter().map(|problem| problem.key.to_string()).collect();
+    let keys: Vec<_> = config.validate().into_iter().map(|problem| problem.key).collect();
     assert_eq!(keys, ["server_url", "share", "max_message", "client_id", "timeout"]);
     let parts = StreamableHttpParts {
         inbox: proxy_core::Router::new(

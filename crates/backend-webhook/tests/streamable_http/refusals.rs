@@ -9,7 +9,10 @@ use proxy_core::{
 };
 use tokio::{net::TcpListener, time::Instant};
 
-use crate::harness::{LOG, Server, World, answer, call, outbound};
+use crate::{
+    harness::{LOG, World, answer, call, outbound},
+    server::Server,
+};
 
 const SERVER_ERROR: &str = r#"{"jsonrpc":"2.0","id":"server-error","error":{"code":-32602,"message":"Session not fully initialized"}}"#;
 
@@ -100,7 +103,7 @@ async fn what_the_server_has_no_room_for_is_sent_again() {
     let mut hurried = outbound(&route, 2, LOG);
     hurried.context.deadline = Instant::now() + Duration::from_millis(200);
     let sending = world.send(hurried);
-    let response = crate::harness::head(429, "text/plain").header("retry-after", "5");
+    let response = crate::server::head(429, "text/plain").header("retry-after", "5");
     world.server.got().await.respond(response.body("".into()).unwrap());
     assert_eq!(sending.outcome().await.unwrap_err().kind(), ErrorKind::Throttled);
 }

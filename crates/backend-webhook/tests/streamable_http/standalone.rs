@@ -3,7 +3,10 @@
 use axum::http::Method;
 use proxy_core::backend::Backend as _;
 
-use crate::harness::{INITIALIZED, LOG, SESSION, Server, World, outbound, text};
+use crate::{
+    harness::{INITIALIZED, LOG, SESSION, World, outbound, text},
+    server::Server,
+};
 
 #[tokio::test]
 async fn it_is_opened_once_initialized_was_accepted() {
