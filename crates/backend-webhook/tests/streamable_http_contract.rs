@@ -54,6 +54,7 @@ impl ContractTarget for StreamableHttp {
             request_timeout_max: Duration::from_hours(1),
             registry: &mut Registry::default(),
             listener: Some(callbacks),
+            tls: None,
         };
         let backend = Arc::new(StreamableHttpBackend::connect(config, parts).await.unwrap());
         let (requests, received) = mpsc::channel(64);

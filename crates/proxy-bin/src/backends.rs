@@ -21,6 +21,10 @@ pub(crate) struct Parts<'registry> {
     /// The process.
     pub(crate) instance: InstanceId,
     /// The longest that a request may take.
+    #[cfg_attr(
+        not(any(feature = "snssqs", feature = "sqs", feature = "streamable-http-webhook")),
+        expect(dead_code, reason = "webhooks keep nothing that long")
+    )]
     pub(crate) request_timeout_max: Duration,
     /// Where metrics are registered.
     pub(crate) registry: &'registry mut Registry,
@@ -145,6 +149,7 @@ async fn streamable_http_webhook(
         request_timeout_max,
         registry,
         listener: None,
+        tls: None,
     };
     let requests = config.server_url.clone();
     let answers = match &config.webhook_url {

@@ -60,6 +60,8 @@ pub struct StreamableHttpParts<'registry> {
     pub registry: &'registry mut Registry,
     /// A listener of the caller's own for callbacks, in the place of one bound to `listen`.
     pub listener: Option<TcpListener>,
+    /// How the server is proven, in the place of the system's certificates. Its ALPN protocols are not used.
+    pub tls: Option<rustls::ClientConfig>,
 }
 
 /// The proxy's end of Streamable HTTP, with answers that may come by callback.
@@ -112,7 +114,7 @@ impl StreamableHttpBackend {
         let client_id = config.client_id.clone().unwrap_or_else(default_client_id);
         let server = Server {
             requests: Requests::new(&url, &client_id, &parsed_headers(&config.headers))?,
-            pool: Pool::new(url, config.timeout)?,
+            pool: Pool::new(url, config.timeout, parts.tls)?,
             streams,
             delivery: delivery::Delivery::new(parts.inbox, metrics.clone()),
             metrics,

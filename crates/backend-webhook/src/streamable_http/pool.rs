@@ -15,6 +15,7 @@ use proxy_core::{
     Backoff,
     error::{BackendError, BoxError, Delivery, ErrorKind},
 };
+use rustls::ClientConfig;
 use tokio::time::{Instant, sleep_until, timeout};
 use tower_service::Service as _;
 
@@ -47,12 +48,16 @@ impl Pool {
     ///
     /// # Errors
     /// `Config` when TLS cannot be set up.
-    pub(super) fn new(server: Uri, timeout: Duration) -> Result<Arc<Self>, BackendError> {
+    pub(super) fn new(
+        server: Uri,
+        timeout: Duration,
+        tls: Option<ClientConfig>,
+    ) -> Result<Arc<Self>, BackendError> {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_connect_timeout(Some(timeout));
-        let mut tls = tls_config()?;
+        let mut tls = tls.map_or_else(tls_config, Ok)?;
         // each answer that is waited for has a connection of its own
         tls.alpn_protocols.clear();
         let builder = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http();

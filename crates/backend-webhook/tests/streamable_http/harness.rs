@@ -108,6 +108,7 @@ impl World {
             request_timeout_max: Duration::from_hours(1),
             registry: &mut registry,
             listener: callbacks.then_some(listener),
+            tls: None,
         };
         let backend = Arc::new(StreamableHttpBackend::connect(config, parts).await.unwrap());
         let shutdown = CancellationToken::new();

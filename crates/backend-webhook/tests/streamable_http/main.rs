@@ -12,3 +12,4 @@ mod refusals;
 mod resuming;
 mod server;
 mod standalone;
+mod tls;

@@ -85,6 +85,7 @@ async fn settings_that_cannot_be_are_refused_at_start() {
         request_timeout_max: std::time::Duration::from_hours(1),
         registry: &mut prometheus_client::registry::Registry::default(),
         listener: None,
+        tls: None,
     };
     let error = StreamableHttpBackend::connect(config, parts).await.unwrap_err();
     assert_eq!(error.kind().as_str(), "config");
