@@ -18,7 +18,7 @@ impl State {
         let idle = self.pools.by_key.get(pool).map_or(0, |pool| pool.idle.len());
         let opening: usize = self.pools.by_key.values().map(|pool| pool.opening).sum();
         let room = self.config.max_sessions.saturating_sub(self.sessions.len());
-        let places = idle + opening + room + self.config.max_sessions;
+        let places = self.config.max_sessions.saturating_add(room).saturating_add(idle + opening);
         places.saturating_sub(self.pools.waiting())
     }
 

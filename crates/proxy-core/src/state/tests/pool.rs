@@ -348,6 +348,13 @@ fn where_all_sessions_are_lent_requests_wait_in_turn_and_no_longer_than_they_may
 }
 
 #[test]
+fn any_number_of_sessions_may_be_allowed() {
+    let config = SessionConfig { max_sessions: usize::MAX, ..SessionConfig::default() };
+    let mut rig = Rig::with(config, usize::MAX);
+    rig.lent("1");
+}
+
+#[test]
 fn a_pool_without_a_session_gets_the_place_of_an_idle_one() {
     let config = SessionConfig { max_sessions: 2, ..SessionConfig::default() };
     let mut rig = Rig::with(config, usize::MAX);
