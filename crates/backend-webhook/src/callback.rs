@@ -103,10 +103,11 @@ impl Callback {
             in_hand: TaskTracker::new(),
         };
         let own_url = address.map(|address| format!("http://{address}/{DEFAULT_PATH}")).unwrap_or_default();
-        let base = match settings.webhook_url {
-            "" => own_url.as_str(),
-            given => given.trim_end_matches('/'),
+        let url = match settings.webhook_url {
+            "" => own_url,
+            given => as_read(given),
         };
+        let base = url.trim_end_matches('/');
         Ok(Self {
             shared: Arc::new(shared),
             base: base.into(),
@@ -178,6 +179,11 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, BackendError> {
         let message = format!("cannot listen for callbacks on {address}: change listen");
         BackendError::new(ErrorKind::Config, "start", message).with_source(error)
     })
+}
+
+/// The URL as whoever is told it reads it: without dots in its path, say. What is served has to be the same.
+fn as_read(url: &str) -> String {
+    reqwest::Url::parse(url).map_or_else(|_| url.to_owned(), String::from)
 }
 
 /// The path of an absolute URL without query and fragment; empty for `/`.

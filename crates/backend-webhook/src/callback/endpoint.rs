@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     body::Body,
-    extract::{Path, Request, State},
+    extract::{Path, Request, State, rejection::PathRejection},
     http::{HeaderMap, Method, Response, StatusCode},
 };
 use proxy_core::{
@@ -22,12 +22,13 @@ const PROXY_CONTEXT: &str = "x-proxy-context";
 /// Takes a callback on its own path.
 pub(super) async fn take(
     State(shared): State<Arc<Shared>>,
-    Path((route, secret)): Path<(String, String)>,
+    path: Result<Path<(String, String)>, PathRejection>,
     request: Request,
 ) -> Response<Body> {
     let _in_hand = shared.in_hand.token();
     let (parts, mut body) = request.into_parts();
     let outcome = async {
+        let Path((route, secret)) = path.map_err(|_| Refusal::Path)?;
         if parts.method != Method::POST {
             return Err(Refusal::Method);
         }

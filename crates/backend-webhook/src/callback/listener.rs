@@ -12,6 +12,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::Semaphore,
     task::{JoinError, JoinSet},
+    time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -25,10 +26,14 @@ const MAX_BUFFER: usize = 64 * 1024;
 /// that it is them who close: a callback that meets a closing connection is lost.
 const IDLE_TIMEOUT: Duration = Duration::from_mins(2);
 
+/// How long, once it is told to stop, a request may take that has begun: shorter than any grace period, and who does not finish one
+/// must not hold up the program's end.
+const LAST_REQUEST: Duration = Duration::from_secs(5);
+
 /// How long to wait after the system had no room for another connection.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(200);
 
-/// Serves until `shutdown` fires; then accepts no more connections, closes the idle ones, and lets requests finish.
+/// Serves until `shutdown` fires; then accepts no more connections, closes the idle ones, and gives requests 5 s to finish.
 pub(super) async fn serve(listener: TcpListener, router: Router, shutdown: CancellationToken) {
     let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let mut connections = JoinSet::new();
@@ -75,7 +80,10 @@ async fn connection(stream: TcpStream, router: Router, shutdown: CancellationTok
         result = connection.as_mut() => result,
         () = shutdown.cancelled() => {
             connection.as_mut().graceful_shutdown();
-            connection.await
+            let Ok(result) = timeout(LAST_REQUEST, connection).await else {
+                return tracing::debug!("a callback was not finished before the end");
+            };
+            result
         }
     };
     if let Err(error) = result {
@@ -95,6 +103,6 @@ async fn accept_failed(error: &io::Error) {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     if !matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset) {
         tracing::warn!(%error, "no callback's connection could be accepted");
-        tokio::time::sleep(ACCEPT_BACKOFF).await;
+        sleep(ACCEPT_BACKOFF).await;
     }
 }

@@ -11,7 +11,7 @@ use proxy_core::{
     operator::{Check, Report},
 };
 use reqwest::{
-    Client, Method, StatusCode,
+    Client, Method, RequestBuilder, StatusCode,
     header::{CONTENT_TYPE, HeaderMap},
 };
 use tokio::{net::TcpListener, sync::mpsc, time::Instant};
@@ -141,7 +141,7 @@ async fn send_probe(settings: &CallbackSettings<'_>, listener: TcpListener, clie
 async fn ask_running(client: &HttpClient, webhook_url: &str, otherwise: &str) -> Check {
     let route = RouteKey::random(&InstanceId::random());
     let url = format!("{}/{}/probe", webhook_url.trim_end_matches('/'), route.as_str());
-    let request = || client.request(Method::POST, &url).header(CONTENT_TYPE, "application/json").body(PROBE);
+    let request = || probe(client, &url);
     let answer = async {
         let mut response = client.send("check", Instant::now(), request).await.ok()?;
         let body = read_body("check", &mut response, 1024).await.ok()?;
@@ -160,10 +160,11 @@ async fn ask_running(client: &HttpClient, webhook_url: &str, otherwise: &str) ->
 }
 
 async fn post(client: &HttpClient, url: &str) -> Result<StatusCode, String> {
-    let request = || {
-        let request = client.request(Method::POST, url).timeout(client.timeout());
-        request.header(CONTENT_TYPE, "application/json").body(PROBE)
-    };
-    let response = client.send("check", Instant::now(), request).await;
+    let response = client.send("check", Instant::now(), || probe(client, url)).await;
     response.map(|response| response.status()).map_err(|error| format!("at webhook_url, {error}"))
+}
+
+fn probe(client: &HttpClient, url: &str) -> RequestBuilder {
+    let request = client.request(Method::POST, url).timeout(client.timeout());
+    request.header(CONTENT_TYPE, "application/json").body(PROBE)
 }

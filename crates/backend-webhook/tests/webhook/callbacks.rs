@@ -65,6 +65,11 @@ async fn what_is_posted_anywhere_else_is_refused_and_counted() {
         (format!("{base}/nonsense/{secret}"), "path"),
         (format!("{base}/{}", route.as_str()), "path"),
         (format!("{own}/more"), "path"),
+        (format!("{own}/"), "path"),
+        (format!("{base}/{}/%ff", route.as_str()), "path"),
+        (own.replace("/callback/", "/callback//"), "path"),
+        (own.replace("/callback/", "/CALLBACK/"), "path"),
+        (own.replace("/callback/", "/callback/x/%2e%2e/%2F"), "path"),
         (base.to_owned(), "path"),
     ] {
         let before = refusals(&world, reason);
@@ -185,6 +190,22 @@ async fn on_a_shared_port_only_the_callbacks_paths_are_ours() {
     assert_eq!(world.delivered().await.route, Some(route));
     let beside = world.client.get(format!("http://{address}/mcp")).send().await.unwrap();
     assert_eq!(beside.text().await.unwrap(), "the endpoint");
+}
+
+#[tokio::test]
+async fn a_webhook_url_is_told_and_served_as_every_client_reads_it() {
+    for (written, read) in [
+        ("https://proxy.example.com/a/../hooks/", "https://proxy.example.com/hooks/"),
+        (" HTTPS://Proxy.Example.com:443/hooks ", "https://proxy.example.com/hooks/"),
+    ] {
+        let world = World::with(|config| written.clone_into(&mut config.webhook_url)).await;
+        let url = world.backend.callback_url(&world.route());
+        assert!(url.starts_with(read), "{url}");
+        let path = url.strip_prefix("https://proxy.example.com").unwrap();
+        let address = world.backend.callback_address().unwrap();
+        let posted = world.client.post(format!("http://{address}{path}")).body(ANSWER).send().await.unwrap();
+        assert_eq!(posted.status(), StatusCode::ACCEPTED);
+    }
 }
 
 fn refusals(world: &World, reason: &str) -> u64 {

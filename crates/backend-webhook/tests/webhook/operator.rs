@@ -1,5 +1,7 @@
 //! What an operator is told.
 
+use std::time::Duration;
+
 use backend_webhook::{WebhookConfig, webhook};
 use proxy_core::operator::{Change, Check, Mode, Step, Verdict};
 use tokio::net::TcpListener;
@@ -79,6 +81,17 @@ async fn doctor_knows_a_running_proxy_behind_the_callback_url() {
         matches!(verdict(&checks, "callback"), Verdict::Good(what) if what.contains("running")),
         "{checks:?}"
     );
+}
+
+#[tokio::test]
+async fn doctor_does_not_wait_for_ever_for_what_is_behind_the_callback_url() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (mut config, _answering) = with_server(405).await;
+    config.share = true;
+    config.webhook_url = format!("http://{}/callback", silent.local_addr().unwrap());
+    config.timeout = Duration::from_millis(300);
+    let checks = doctor(&config).await;
+    assert!(matches!(verdict(&checks, "callback"), Verdict::Warning { .. }), "{checks:?}");
 }
 
 #[tokio::test]

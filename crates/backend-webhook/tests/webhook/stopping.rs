@@ -9,7 +9,7 @@ use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
     sync::oneshot,
-    time::{Instant, pause},
+    time::{Instant, pause, resume},
 };
 
 use crate::harness::{ANSWER, World, in_time};
@@ -50,6 +50,27 @@ async fn a_connection_that_says_nothing_is_closed() {
     assert!(said.is_empty() || said.starts_with(b"HTTP/1.1 408"), "{}", String::from_utf8_lossy(&said));
     // longer than clients keep connections, and not for ever
     assert!((100..=200).contains(&since.elapsed().as_secs()), "{:?}", since.elapsed());
+}
+
+#[tokio::test]
+async fn a_request_that_is_never_finished_does_not_hold_up_the_end() {
+    for begun in
+        ["POST /callback HTTP/1.1\r\n", "POST CALLBACK HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\n{"]
+    {
+        let mut world = World::start().await;
+        let url = world.backend.callback_url(&world.route());
+        let path = &url[url.find("/callback").unwrap()..];
+        let mut silent = TcpStream::connect(world.backend.callback_address().unwrap()).await.unwrap();
+        silent.write_all(begun.replace("CALLBACK", path).as_bytes()).await.unwrap();
+        // a whole exchange on another connection: by then the first was accepted and read
+        world.callback(&world.route(), ANSWER).send().await.unwrap();
+        pause();
+        let since = Instant::now();
+        world.shutdown.cancel();
+        world.stopped().await;
+        assert!(since.elapsed().as_secs() <= 5, "{:?}", since.elapsed());
+        resume();
+    }
 }
 
 #[tokio::test]
