@@ -35,7 +35,7 @@ const FIRST_DELAY: Duration = Duration::from_millis(100);
 const LONGEST_DELAY: Duration = Duration::from_secs(5);
 
 /// What we call ourselves.
-const AGENT: HeaderValue =
+pub(crate) const AGENT: HeaderValue =
     HeaderValue::from_static(concat!("mcp-async-transport-proxy/", env!("CARGO_PKG_VERSION")));
 
 /// A client for one server.

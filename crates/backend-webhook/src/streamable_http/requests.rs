@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Uri,
-    header::{ACCEPT, CONTENT_TYPE, HOST},
+    header::{ACCEPT, CONTENT_TYPE, HOST, USER_AGENT},
 };
 use http_body_util::Full;
 use proxy_core::{
@@ -13,6 +13,7 @@ use proxy_core::{
 };
 
 use super::connection::Outgoing;
+use crate::http_client::AGENT;
 
 /// The server's session id (2025-03-26 and later, basic/transports, session management).
 pub(super) const MCP_SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
@@ -58,6 +59,7 @@ impl Requests {
         let target = target.parse().map_err(|_| unfit("server_url has no usable path"))?;
         let mut common = own.clone();
         common.insert(HOST, host);
+        common.entry(USER_AGENT).or_insert(AGENT);
         Ok(Self { target, common, client_id: client_id.into() })
     }
 

@@ -28,6 +28,7 @@ async fn initialize_goes_without_a_session_and_learns_the_servers() {
     let got = world.server.got().await;
     assert_eq!(got.header("accept"), Some("application/json, text/event-stream"));
     assert_eq!(got.header("content-type"), Some("application/json"));
+    assert!(got.header("user-agent").unwrap().starts_with("mcp-async-transport-proxy/"));
     let client_id = format!("search.{}", wire.route().as_str());
     assert_eq!(got.header("x-client-id"), Some(client_id.as_str()));
     for absent in ["mcp-session-id", "mcp-protocol-version", "x-proxy-context"] {
