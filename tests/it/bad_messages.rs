@@ -6,15 +6,19 @@ use e2e::{
     http::{Session, call, messages, text},
     kind::Kind,
     proxy::Proxy,
+    stories,
     world::{self, World},
 };
 use serde_json::{Value, json};
 use testkit::emulator::Emulator;
 
+stories! {
+    nothing_on_the_queue_stops_the_poller: sqs, snssqs;
+}
+
 /// What does not parse or belongs to nobody is settled and counted; the poller goes on, and clients see none of it.
-#[tokio::test]
-async fn nothing_on_the_queue_stops_the_poller() -> Result<()> {
-    let world = World::of(Kind::Sqs).await?;
+async fn nothing_on_the_queue_stops_the_poller(kind: Kind) -> Result<()> {
+    let world = World::of(kind).await?;
     let session = Session::open(&world.proxy.url(), "2025-11-25").await?;
     let responses = world.far_end.emulator()?.queue_url("responses");
     let bad = [
@@ -22,6 +26,8 @@ async fn nothing_on_the_queue_stops_the_poller() -> Result<()> {
         ("", "nonsense"),
         ("", "[]"),
         ("", "{\"jsonrpc\":\"2.0\"}"),
+        ("", "{\"Type\":\"Notification\"}"),
+        ("", "{\"Type\":\"Notification\",\"Message\":\"nonsense\",\"MessageAttributes\":{\"SessionId\":7}}"),
         ("", "{\"jsonrpc\":\"2.0\",\"id\":7,\"result\":{}}"),
         ("not a route", "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\"}"),
         (
@@ -40,7 +46,7 @@ async fn nothing_on_the_queue_stops_the_poller() -> Result<()> {
     let answer = session.answer(json!(1), "echo", json!({"text": "still here"})).await?;
     assert_eq!(text(&answer), Some("still here"));
     let malformed = world.proxy.metric("mcp_proxy_backend_malformed", "").await?;
-    assert!(malformed >= 4.0, "{malformed} malformed messages were counted");
+    assert!(malformed >= 6.0, "{malformed} malformed messages were counted");
     Ok(())
 }
 

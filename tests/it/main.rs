@@ -3,6 +3,7 @@
 mod bad_callbacks;
 mod bad_messages;
 mod by_hand;
+mod checklist;
 mod clients;
 mod conformance;
 mod far_end_restart;

@@ -52,6 +52,11 @@ impl Session {
         self.http.get(&self.url).header("accept", "text/event-stream").header("mcp-session-id", &self.id)
     }
 
+    /// A DELETE with the session's headers.
+    pub fn delete(&self) -> RequestBuilder {
+        self.http.delete(&self.url).header("mcp-session-id", &self.id)
+    }
+
     /// Calls a tool, and gives everything that came back on the response.
     pub async fn call(&self, id: Value, tool: &str, arguments: Value) -> Result<Vec<Value>> {
         messages(self.post().json(&call(id, tool, arguments)).send().await?.error_for_status()?).await
