@@ -277,6 +277,38 @@ async fn a_second_signal_ends_the_process_at_once() {
 }
 
 #[tokio::test]
+async fn a_signal_during_the_start_leaves_no_queue_behind() {
+    let emulator = Emulator::start().await.unwrap();
+    let requests = emulator.create_queue("requests", &[]).unwrap();
+    let mut process = Command::new(env!("CARGO_BIN_EXE_proxy-bin"))
+        .args(["serve", "--port", "0"])
+        .env_clear()
+        .env("AWS_ACCESS_KEY_ID", "test")
+        .env("AWS_SECRET_ACCESS_KEY", "test")
+        .env("AWS_REGION", "us-east-1")
+        .env("MCP_PROXY_BACKEND__SQS__READ_QUEUE_URL", &requests)
+        .env("MCP_PROXY_BACKEND__SQS__ENDPOINT_URL", emulator.endpoint_url())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut log = BufReader::new(process.stderr.take().unwrap()).lines();
+    let created = loop {
+        let line = timeout(PATIENCE, log.next_line()).await.expect("a line").unwrap().expect("a line");
+        let entry: Value = serde_json::from_str(&line).expect(&line);
+        if entry["message"] == "reply queue created" {
+            break entry["messaging.destination.name"].as_str().unwrap().to_owned();
+        }
+    };
+    assert!(emulator.depth(&created).is_some());
+    let id = process.id().unwrap().to_string();
+    assert!(std::process::Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+    let code = timeout(PATIENCE, process.wait()).await.expect("the process ends").unwrap().code();
+    assert_eq!(code, Some(0));
+    assert!(emulator.depth(&created).is_none(), "the created queue is deleted");
+}
+
+#[tokio::test]
 async fn a_queue_that_does_not_exist_is_named() {
     let emulator = Emulator::start().await.unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_proxy-bin"))

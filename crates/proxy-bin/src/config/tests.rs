@@ -187,6 +187,65 @@ fn the_names_of_the_python_proxy_are_taken() {
     }
 }
 
+/// asyncmcp 0.2.1: `sns_sqs/utils.py`, `webhook/utils.py`, `streamable_http_webhook/utils.py`.
+#[test]
+#[cfg(all(feature = "snssqs", feature = "streamable-http-webhook", feature = "webhook"))]
+fn the_python_names_of_the_other_transports_are_taken() {
+    let webhook = r#"
+        backend_transport = "webhook"
+        [backend_config]
+        server_url = "http://localhost:8000/mcp/request"
+        timeout_seconds = 5.5
+        max_retries = 0
+        client_id = "python"
+        transport_timeout_seconds = 30.0
+    "#;
+    let read = loaded(webhook, &[], &[]);
+    let config = read.config.backend.webhook.unwrap();
+    assert_eq!(config.timeout, Duration::from_millis(5500));
+    assert_eq!(config.client_id.as_deref(), Some("python"));
+    assert_eq!(read.warnings.len(), 2, "{:?}", read.warnings);
+
+    let hybrid = webhook.replace("\"webhook\"", "\"streamable_http_webhook\"")
+        + "webhook_url = \"http://localhost:8001/webhook\"\n";
+    let read = loaded(&hybrid, &[("MCP_PROXY_BACKEND__STREAMABLE_HTTP_WEBHOOK__SHARE", "true")], &[]);
+    let config = read.config.backend.streamable_http_webhook.clone().unwrap();
+    assert_eq!(config.webhook_url.as_deref(), Some("http://localhost:8001/webhook"));
+    assert!(config.share && read.config.choose_backend().unwrap().shares_port());
+
+    let topics = r#"
+        backend_transport = "sns_sqs"
+        [backend_config]
+        sns_topic_arn = "arn:aws:sns:us-east-1:000000000000:requests"
+        sqs_queue_url = "http://127.0.0.1:4566/000000000000/answers"
+        wait_time_seconds = 7
+    "#;
+    let key = "backend.sns_sqs.response_topic_arn";
+    let read = loaded(topics, &[], &[(key, "arn:aws:sns:us-east-1:000000000000:responses")]);
+    let config = read.config.backend.snssqs.unwrap();
+    assert_eq!(config.wait_time, Duration::from_secs(7));
+    assert!(config.response_topic_arn.ends_with(":responses"));
+}
+
+#[test]
+#[cfg(feature = "streamable-http-webhook")]
+fn a_backends_table_may_be_written_with_dashes() {
+    let read =
+        loaded("[backend.streamable-http-webhook]\nserver_url = \"http://localhost:8000/mcp\"\n", &[], &[]);
+    assert!(read.config.backend.streamable_http_webhook.is_some());
+    let problems = refused("[backend.streamable_http_webhook]\nheaders = { authorization = 5 }\n", &[]);
+    assert!(
+        problems.iter().any(|problem| problem
+            .starts_with("backend.streamable_http_webhook.headers.authorization is a number")),
+        "{problems:?}"
+    );
+    let problems = refused(
+        "backend_transport = \"streamable-http-webhook\"\n[backend.sqs]\nread_queue_url = \"http://a/1/b\"\n",
+        &[],
+    );
+    assert!(problems[0].starts_with("backend.streamable_http_webhook is missing"), "{problems:?}");
+}
+
 #[test]
 fn a_setting_under_two_names_is_a_problem() {
     let problems =
