@@ -16,7 +16,7 @@ use proxy_core::{
     operator::{Check, Report, Verdict},
 };
 
-use crate::{SqsConfig, backend::NAME};
+use crate::{ResponseQueue, SqsConfig, backend::NAME};
 
 /// How long a queue that is created on trial would keep messages.
 const TRIAL: Duration = Duration::from_mins(1);
@@ -90,9 +90,13 @@ async fn created(config: &SqsConfig, client: &Client, metrics: &BackendMetrics, 
     let maker = QueueMaker::new(client.clone(), plan, metrics.clone());
     match maker.create(None, "doctor").await {
         Ok(trial) => {
-            let looked = trial.queue().message_bytes("doctor").await;
+            // readiness looks at the one queue of the process; at those of sessions nothing does
+            let looked = match config.response_queue {
+                ResponseQueue::Shared => trial.queue().message_bytes("doctor").await.map(|_| ()),
+                ResponseQueue::PerSession => Ok(()),
+            };
             report(match trial.try_delete().await.and(looked) {
-                Ok(_) => Check::good(CREATION, "one on trial was created, looked at and deleted again"),
+                Ok(()) => Check::good(CREATION, "one on trial was created, looked at and deleted again"),
                 Err(error) => failed(CREATION, &error),
             });
         }

@@ -16,7 +16,8 @@ use crate::{SqsConfig, policies};
 /// with `-dead-letters`), and the response queue, where one is configured. Returns the policies for proxy and server.
 ///
 /// A message goes to the dead letters when it was received five times and never deleted. Messages are kept for two hours, dead letters
-/// for 14 days; the largest is 1 MiB; all are encrypted with SQS's own keys, unless the queue has a KMS key.
+/// for 14 days; the largest is 1 MiB; all are encrypted with SQS's own keys, unless the queue has a KMS key. A queue that was there before
+/// stays when the others are removed, and keeps a longer retention, a longer visibility timeout and a redrive policy of its own.
 ///
 /// `client` is one of the caller's own, in the place of one made from the configuration and the environment.
 ///

@@ -55,8 +55,11 @@ impl QueueMaker {
     /// When the queues, or their tags, cannot be looked at.
     pub async fn reap_once(&self) -> Result<usize, BackendError> {
         let mut reaped = 0;
-        for queue in self.dead().await? {
-            reaped += usize::from(self.remove(&queue).await?);
+        for queue in self.another_instances().await? {
+            // removed at once: an owner that was asleep may refresh its tag while others' are looked at
+            if self.is_dead(&queue).await? {
+                reaped += usize::from(self.remove(&queue).await?);
+            }
         }
         Ok(reaped)
     }
@@ -66,23 +69,26 @@ impl QueueMaker {
     /// # Errors
     /// As [`QueueMaker::reap_once`].
     pub async fn look_for_dead(&self) -> Result<usize, BackendError> {
-        Ok(self.dead().await?.len())
+        let mut dead = 0;
+        for queue in self.another_instances().await? {
+            dead += usize::from(self.is_dead(&queue).await?);
+        }
+        Ok(dead)
     }
 
-    async fn dead(&self) -> Result<Vec<Queue>, BackendError> {
-        let mut dead = Vec::new();
+    /// The queues whose names are ones that this program gives, for another instance: only their tags are looked at.
+    async fn another_instances(&self) -> Result<Vec<Queue>, BackendError> {
+        let mut queues = Vec::new();
         let mut next = None;
         loop {
             let (urls, following) = self.list(next).await?;
-            for url in urls.iter().filter(|url| self.is_another_instances(url)) {
-                let queue = Queue::new(&self.client, url, "queue", &self.metrics);
-                if self.is_dead(&queue).await? {
-                    dead.push(queue);
-                }
-            }
+            let others = urls.iter().filter(|url| {
+                instance_of(url, &self.plan.prefix).is_some_and(|instance| instance != self.plan.instance)
+            });
+            queues.extend(others.map(|url| Queue::new(&self.client, url, "queue", &self.metrics)));
             next = following;
             if next.is_none() {
-                return Ok(dead);
+                return Ok(queues);
             }
         }
     }
@@ -96,11 +102,6 @@ impl QueueMaker {
         self.metrics.called("ListQueues", result.as_ref().map(|_| ()));
         let output = result?;
         Ok((output.queue_urls.unwrap_or_default(), output.next_token))
-    }
-
-    /// Whether its name is one that this program gives, for another instance: only then its tags are looked at.
-    fn is_another_instances(&self, url: &str) -> bool {
-        instance_of(url, &self.plan.prefix).is_some_and(|instance| instance != self.plan.instance)
     }
 
     async fn is_dead(&self, queue: &Queue) -> Result<bool, BackendError> {

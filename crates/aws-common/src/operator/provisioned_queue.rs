@@ -22,6 +22,10 @@ const RETENTION: &str = "7200";
 /// The longest retention, in seconds (AWS, `MessageRetentionPeriod`): dead letters wait for a human being.
 const LONGEST_RETENTION: &str = "1209600";
 
+/// The tag of the queues that provisioning created. Those that were there before are the operator's: they are not removed, and only what
+/// does not do is changed.
+const PROVISIONED_TAG: &str = "mcp-proxy-provisioned";
+
 /// A queue as it should be.
 #[derive(Debug, Clone)]
 pub struct ProvisionedQueue {
@@ -60,6 +64,12 @@ impl ProvisionedQueue {
     }
 }
 
+/// A queue as it is.
+struct Found {
+    attributes: HashMap<QueueAttributeName, String>,
+    is_ours: bool,
+}
+
 /// The URL of the dead-letter queue of the queue at `url`: its name with `-dead-letters`.
 pub fn dead_letters_url(url: &str) -> String {
     match url.strip_suffix(".fifo") {
@@ -88,14 +98,15 @@ pub async fn provision_request_queue(
     provision_queue(client, &letters, mode, report).await?;
     let found = existing(client, &letters).await?;
     // in a dry run it may not be there yet
-    let arn = found.and_then(|mut found| found.remove(&QueueAttributeName::QueueArn));
+    let arn = found.and_then(|mut found| found.attributes.remove(&QueueAttributeName::QueueArn));
     let arn = arn.unwrap_or_else(|| queue_arn(&letters.url, None));
     let redrive = json!({ "deadLetterTargetArn": arn, "maxReceiveCount": MAX_RECEIVE_COUNT.to_string() });
     let requests = requests.with(QueueAttributeName::RedrivePolicy, redrive.to_string());
     provision_queue(client, &requests, mode, report).await
 }
 
-/// Creates, updates or removes a queue, and reports which.
+/// Creates, updates or removes a queue, and reports which. One that was there before provisioning is not removed, and keeps a longer
+/// retention, a longer visibility timeout and a redrive policy of its own.
 ///
 /// # Errors
 /// Those of the calls, which name the missing permission; `Config` when the queue's URL turns out to be another.
@@ -119,6 +130,10 @@ pub async fn provision_queue(
         return Ok(());
     };
     if mode == Mode::Destroy {
+        if !found.is_ours {
+            report(step(Change::ByHand).with_detail("it was there before provision: remove it yourself"));
+            return Ok(());
+        }
         destroy(client, wanted).await?;
         report(step(Change::Deleted));
         return Ok(());
@@ -134,28 +149,31 @@ pub async fn provision_queue(
         let sent = request.set_attributes(Some(attributes)).send().await;
         sent.map_err(|error| call("sqs:SetQueueAttributes", wanted.name()).failed(&error))?;
     }
-    report(step(Change::Updated).with_detail(described(&changes, &found)));
+    report(step(Change::Updated).with_detail(described(&changes, &found.attributes)));
     Ok(())
 }
 
-/// All attributes of the queue, if it exists.
-async fn existing(
-    client: &Client,
-    wanted: &ProvisionedQueue,
-) -> Result<Option<HashMap<QueueAttributeName, String>>, BackendError> {
-    let request = client.get_queue_attributes().queue_url(&wanted.url);
-    let found = request.attribute_names(QueueAttributeName::All).send().await;
-    match found.map_err(|error| call("sqs:GetQueueAttributes", wanted.name()).failed(&error)) {
-        Ok(found) => Ok(Some(found.attributes.unwrap_or_default())),
-        Err(error) if error.kind() == ErrorKind::Config => Ok(None),
-        Err(error) => Err(error),
-    }
+/// All attributes of the queue, and whether it was created here, if it exists.
+async fn existing(client: &Client, wanted: &ProvisionedQueue) -> Result<Option<Found>, BackendError> {
+    let (url, name) = (&wanted.url, wanted.name());
+    let found = client.get_queue_attributes().queue_url(url).attribute_names(QueueAttributeName::All);
+    let found = found.send().await.map_err(|error| call("sqs:GetQueueAttributes", name).failed(&error));
+    let attributes = match found {
+        Ok(found) => found.attributes.unwrap_or_default(),
+        Err(error) if error.kind() == ErrorKind::Config => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let tags = client.list_queue_tags().queue_url(url).send().await;
+    let tags = tags.map_err(|error| call("sqs:ListQueueTags", name).failed(&error))?;
+    let is_ours = tags.tags.is_some_and(|tags| tags.contains_key(PROVISIONED_TAG));
+    Ok(Some(Found { attributes, is_ours }))
 }
 
 async fn create(client: &Client, wanted: &ProvisionedQueue) -> Result<(), BackendError> {
-    let request = client.create_queue().queue_name(wanted.name());
+    let request = client.create_queue().queue_name(wanted.name()).tags(PROVISIONED_TAG, "true");
     let sent = request.set_attributes(Some(wanted.attributes.iter().cloned().collect())).send().await;
-    let created = sent.map_err(|error| call("sqs:CreateQueue", wanted.name()).failed(&error))?;
+    let permission = "sqs:CreateQueue and sqs:TagQueue";
+    let created = sent.map_err(|error| call(permission, wanted.name()).failed(&error))?;
     let url = created.queue_url.unwrap_or_default();
     if path(&url) == path(&wanted.url) {
         return Ok(());
@@ -172,18 +190,21 @@ async fn destroy(client: &Client, wanted: &ProvisionedQueue) -> Result<(), Backe
     }
 }
 
-/// The wanted attributes that are different.
+/// The wanted attributes that are different, as far as they have to be the same.
 fn differences<'wanted>(
     wanted: &'wanted ProvisionedQueue,
-    found: &HashMap<QueueAttributeName, String>,
+    found: &Found,
 ) -> Vec<(&'wanted QueueAttributeName, &'wanted String)> {
-    let own_key = found.contains_key(&QueueAttributeName::KmsMasterKeyId);
+    let own_key = found.attributes.contains_key(&QueueAttributeName::KmsMasterKeyId);
     let differs = |(name, value): &(QueueAttributeName, String)| match name {
         // the operator's own key is the better encryption, and both cannot be
         QueueAttributeName::SqsManagedSseEnabled if own_key => false,
         // set at creation only, and said by the name
         QueueAttributeName::FifoQueue => false,
-        name => found.get(name).is_none_or(|found| !is_same(found, value)),
+        name => found.attributes.get(name).is_none_or(|is| {
+            let does = is_same(is, value) || !found.is_ours && does_as_well(name, is, value);
+            !does
+        }),
     };
     wanted
         .attributes
@@ -191,6 +212,18 @@ fn differences<'wanted>(
         .filter(|attribute| differs(attribute))
         .map(|(name, value)| (name, value))
         .collect()
+}
+
+/// Whether what an operator has chosen for a queue of his own does as well: a shorter retention, say, would delete messages.
+fn does_as_well(name: &QueueAttributeName, chosen: &str, wanted: &str) -> bool {
+    match name {
+        QueueAttributeName::MessageRetentionPeriod | QueueAttributeName::VisibilityTimeout => {
+            let seconds = |text: &str| text.parse::<u64>().unwrap_or_default();
+            seconds(chosen) >= seconds(wanted)
+        }
+        QueueAttributeName::RedrivePolicy => true,
+        _ => false,
+    }
 }
 
 /// Whether two values mean the same: those that are JSON as JSON, numbers in it also as text (SQS takes and gives either).
@@ -248,10 +281,10 @@ mod tests {
     #[test]
     fn a_key_of_the_operators_own_stays() {
         let wanted = ProvisionedQueue::new("https://q/1/a");
-        let mut found: HashMap<_, _> = wanted.attributes.iter().cloned().collect();
-        found.insert(QueueAttributeName::SqsManagedSseEnabled, "false".to_owned());
+        let mut found = Found { attributes: wanted.attributes.iter().cloned().collect(), is_ours: true };
+        found.attributes.insert(QueueAttributeName::SqsManagedSseEnabled, "false".to_owned());
         assert_eq!(differences(&wanted, &found).len(), 1);
-        found.insert(QueueAttributeName::KmsMasterKeyId, "alias/ours".to_owned());
+        found.attributes.insert(QueueAttributeName::KmsMasterKeyId, "alias/ours".to_owned());
         assert_eq!(differences(&wanted, &found).len(), 0);
     }
 }

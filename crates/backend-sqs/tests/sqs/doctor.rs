@@ -32,7 +32,7 @@ fn config(emulator: &Emulator) -> SqsConfig {
 }
 
 /// What is said of each subject.
-async fn seen(emulator: &Emulator, config: &SqsConfig) -> BTreeMap<String, Verdict> {
+pub(crate) async fn seen(emulator: &Emulator, config: &SqsConfig) -> BTreeMap<String, Verdict> {
     let mut seen = BTreeMap::new();
     let mut report = |check: Check| assert!(seen.insert(check.subject.into(), check.verdict).is_none());
     doctor(config, Some(sdk(emulator)), &mut report).await;

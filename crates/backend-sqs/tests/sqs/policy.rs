@@ -104,6 +104,25 @@ async fn with_reply_queues_of_the_proxys_own() {
 }
 
 #[tokio::test]
+async fn the_doctor_asks_for_nothing_that_the_proxy_does_not_need() {
+    for change in [
+        |config: &mut SqsConfig, replies: String| config.response_queue_url = Some(replies),
+        |_: &mut SqsConfig, _: String| (),
+        |config: &mut SqsConfig, _: String| config.response_queue = ResponseQueue::PerSession,
+    ] {
+        let emulator = emulator().await;
+        let mut config = SqsConfig::new(emulator.queue_url(REQUESTS));
+        change(&mut config, emulator.queue_url(REPLIES));
+        crate::doctor::seen(&emulator, &config).await;
+        let own = ("sts:GetCallerIdentity".to_owned(), "*".to_owned());
+        let used: BTreeSet<_> = used(&emulator, PROXY).into_iter().filter(|used| *used != own).collect();
+        let documented = documented(&config, "the proxy");
+        let more: Vec<_> = used.difference(&documented).collect();
+        assert!(more.is_empty(), "{more:?}");
+    }
+}
+
+#[tokio::test]
 async fn the_server_needs_what_asyncmcp_calls() {
     // asyncmcp 0.2.1: sqs/manager.py receives, common/aws_queue_utils.py deletes, sqs/server.py sends
     let emulator = emulator().await;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_sqs::types::QueueAttributeName::{
-    self, All, MaximumMessageSize, RedrivePolicy, VisibilityTimeout,
+    self, All, MaximumMessageSize, MessageRetentionPeriod, RedrivePolicy, VisibilityTimeout,
 };
 use backend_sqs::{SqsConfig, provision};
 use proxy_core::{
@@ -86,6 +86,36 @@ async fn what_is_different_is_changed_and_the_rest_kept() {
     let replies = attributes(&emulator, REPLIES).await;
     assert_eq!(replies[&MaximumMessageSize], "1048576");
     assert_eq!(replies[&QueueAttributeName::DelaySeconds], "3", "what provisioning says nothing of stays");
+}
+
+#[tokio::test]
+async fn what_was_there_before_is_neither_removed_nor_made_worse() {
+    let emulator = Emulator::start().await.unwrap();
+    let config = config(&emulator);
+    emulator.create_queue("theirs", &[]).unwrap();
+    let redrive =
+        r#"{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:000000000000:theirs","maxReceiveCount":3}"#;
+    let before =
+        [("MessageRetentionPeriod", "345600"), ("VisibilityTimeout", "600"), ("RedrivePolicy", redrive)];
+    emulator.create_queue(REQUESTS, &before).unwrap();
+    emulator.create_queue(REPLIES, &[("MessageRetentionPeriod", "60")]).unwrap();
+    steps(&emulator, &config, Mode::Apply).await;
+    let requests = attributes(&emulator, REQUESTS).await;
+    for (name, value) in before {
+        assert_eq!(requests[&name.into()], value, "{name}");
+    }
+    assert_eq!(attributes(&emulator, REPLIES).await[&MessageRetentionPeriod], "7200");
+    assert_eq!(steps(&emulator, &config, Mode::Apply).await, all(Change::Kept, ALL));
+    let destroyed = steps(&emulator, &config, Mode::Destroy).await;
+    assert_eq!(
+        destroyed,
+        [
+            (Change::ByHand, REQUESTS.to_owned()),
+            (Change::Deleted, ALL[0].to_owned()),
+            (Change::ByHand, REPLIES.to_owned())
+        ]
+    );
+    assert!(emulator.depth(REQUESTS).is_some() && emulator.depth(REPLIES).is_some());
 }
 
 #[tokio::test]

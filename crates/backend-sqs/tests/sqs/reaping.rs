@@ -136,6 +136,44 @@ async fn a_dead_queue_waits_for_what_feeds_it_to_be_removed_unless_that_is_not_a
     assert_eq!(maker(&emulator, Some(feed(ErrorKind::Denied))).reap_once().await.unwrap(), 1);
 }
 
+/// Comes back to life while what feeds another queue is removed.
+#[derive(Debug)]
+struct Waking {
+    emulator_client: aws_sdk_sqs::Client,
+    urls: Vec<String>,
+}
+
+#[async_trait]
+impl Dependents for Waking {
+    async fn attach(&self, _queue: &Queue) -> Result<(), BackendError> {
+        Ok(())
+    }
+
+    async fn detach(&self, queue: &Queue) -> Result<(), BackendError> {
+        let soon = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() + 900;
+        for url in self.urls.iter().filter(|url| *url != queue.url()) {
+            let refresh = self.emulator_client.tag_queue().queue_url(url);
+            let refreshed = refresh.tags("mcp-proxy-alive-until", soon.to_string()).send().await;
+            refreshed.map_err(|_| BackendError::new(ErrorKind::Unavailable, "reap", "it is gone already"))?;
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_queue_whose_owner_woke_up_meanwhile_stays() {
+    let emulator = emulator().await;
+    let mut urls = Vec::new();
+    for _ in 0..2 {
+        let name = left_behind(&emulator, PREFIX, &InstanceId::random(), 60).await;
+        urls.push(emulator.queue_url(&name));
+    }
+    let reaper = maker(&emulator, Some(Arc::new(Waking { emulator_client: emulator.client(), urls })));
+    assert_eq!(reaper.reap_once().await.unwrap(), 1);
+    let left = emulator.client().list_queues().queue_name_prefix(PREFIX).send().await.unwrap();
+    assert_eq!(left.queue_urls().len(), 1);
+}
+
 /// Cannot be made.
 #[derive(Debug)]
 struct Unattachable;
