@@ -28,9 +28,12 @@ enum Task {
         /// A short run, to compare two builds by
         #[arg(long)]
         quick: bool,
-        /// Only some of: http, memory, sqs, snssqs, webhook, hybrid, program
+        /// Only some of: http, hybrid, webhook, sqs, snssqs, memory, program
         #[arg(long, value_delimiter = ',')]
         only: Vec<String>,
+        /// Write the figures of a whole run into docs/BENCHMARKS.md
+        #[arg(long)]
+        record: bool,
     },
     /// Start a real asyncmcp server and the proxy, and make a call through them
     Demo {
@@ -58,7 +61,7 @@ enum Task {
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().task {
-        Task::Bench { quick, only } => bench::run(quick, &only),
+        Task::Bench { quick, only, record } => bench::run(quick, &only, record),
         Task::Demo { backend, port, once } => demo::run(backend, port, once),
         Task::Setup => setup::run(),
         Task::Test { full } => test::run(full),

@@ -40,8 +40,8 @@ impl FarEnd {
         let over = match backend {
             Backend::Sqs => far_end.queues()?,
             Backend::Snssqs => far_end.topics()?,
-            Backend::Webhook => vec!["--webhook".to_owned(), "0".to_owned()],
-            Backend::StreamableHttpWebhook => vec!["--streamable-http-webhook".to_owned(), "0".to_owned()],
+            Backend::Webhook => straight("--webhook"),
+            Backend::StreamableHttpWebhook => straight("--streamable-http-webhook"),
         };
         println!("[3/5] starting the asyncmcp server");
         let mut part = Part::start("the asyncmcp server", Command::new(python).arg(server).args(over))?;
@@ -100,6 +100,12 @@ impl FarEnd {
         self.set("snssqs", "response_topic_arn", responses);
         Ok(["--endpoint-url", &endpoint, "--sqs-queue-url", &queue].map(str::to_owned).to_vec())
     }
+}
+
+/// What a server is started with that nothing stands before.
+fn straight(transport: &str) -> Vec<String> {
+    println!("[2/5] no emulator is needed");
+    [transport, "0"].map(str::to_owned).to_vec()
 }
 
 fn emulator(of: &str, names: &[&str]) -> Result<Part> {
