@@ -90,15 +90,16 @@ fn steps(full: bool) -> Vec<Step> {
         ),
         Step::task("no AWS without an AWS backend", "cargo xtask test", features::without_aws),
         Step::command("feature combinations", features::combinations()),
-        // One build for the programs and all tests: another selection of packages or targets would select other features of
-        // the dependencies, and build them again.
-        Step::command("programs and tests", Invocation::cargo(["build", "--workspace", "--bins", "--tests"])),
     ];
     let nextest = Invocation::cargo(["nextest", "--version"]).output().is_ok();
+    steps.extend(features::each_alone(nextest).map(|(name, invocation)| Step::command(name, invocation)));
+    // One build for the programs and all tests: another selection of packages or targets would select other features of
+    // the dependencies, and build them again. After those with single features, since their program has the same name.
+    let all = Invocation::cargo(["build", "--workspace", "--bins", "--tests"]);
+    steps.push(Step::command("programs and tests", all));
     let doc_tests = Invocation::cargo(["test", "--doc", "--workspace"]);
     steps.push(Step::command("documentation's examples", doc_tests));
     steps.extend(test_steps(nextest, full));
-    steps.extend(features::each_alone(nextest).map(|(name, invocation)| Step::command(name, invocation)));
     steps
 }
 
