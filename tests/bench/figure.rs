@@ -1,9 +1,10 @@
-//! The figures, beside their targets: as a table and as JSON.
+//! The figures, beside their targets: as tables and as JSON.
 
-use std::fmt;
+mod table;
 
 use serde::Serialize;
 
+use self::table::Table;
 use crate::machine::Machine;
 
 /// Everything that was measured.
@@ -14,10 +15,19 @@ pub(crate) struct Report {
     figures: Vec<Figure>,
 }
 
+/// Where a figure stands: its table, and its column there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(crate) struct Place {
+    group: &'static str,
+    /// How many connections or calls in flight there were, where that is what the columns are.
+    at: Option<usize>,
+}
+
 /// One figure.
 #[derive(Debug, Serialize)]
 struct Figure {
-    group: &'static str,
+    #[serde(flatten)]
+    place: Place,
     name: String,
     value: f64,
     unit: &'static str,
@@ -33,48 +43,64 @@ pub(crate) enum Target {
     AtLeast(f64),
 }
 
+impl Place {
+    /// A table with a single column.
+    pub(crate) const fn group(group: &'static str) -> Self {
+        Self { group, at: None }
+    }
+
+    /// The table's column for so many connections or calls in flight.
+    pub(crate) const fn at(self, at: usize) -> Self {
+        Self { at: Some(at), ..self }
+    }
+}
+
 impl Report {
     pub(crate) fn new(machine: Machine, is_quick: bool) -> Self {
         Self { machine, is_quick, figures: Vec::new() }
     }
 
     /// Adds a figure that nothing is demanded of.
-    pub(crate) fn add(
-        &mut self,
-        group: &'static str,
-        name: impl Into<String>,
-        value: f64,
-        unit: &'static str,
-    ) {
-        self.push(group, name.into(), value, unit, None);
+    pub(crate) fn add(&mut self, place: Place, name: impl Into<String>, value: f64, unit: &'static str) {
+        self.add_against(place, name, value, unit, None);
     }
 
     /// Adds a figure with a target, if one is given.
     pub(crate) fn add_against(
         &mut self,
-        group: &'static str,
+        place: Place,
         name: impl Into<String>,
         value: f64,
         unit: &'static str,
         target: impl Into<Option<Target>>,
     ) {
-        self.push(group, name.into(), value, unit, target.into());
-    }
-
-    fn push(
-        &mut self,
-        group: &'static str,
-        name: String,
-        value: f64,
-        unit: &'static str,
-        target: Option<Target>,
-    ) {
+        let target = target.into();
         let is_met = target.map(|target| target.is_met_by(value));
-        self.figures.push(Figure { group, name, value, unit, target, is_met });
+        self.figures.push(Figure { place, name: name.into(), value, unit, target, is_met });
     }
 
     pub(crate) fn to_json(&self) -> serde_json::Result<String> {
         serde_json::to_string_pretty(self)
+    }
+
+    /// When and where, and a table for each group, in Markdown.
+    pub(crate) fn to_markdown(&self) -> String {
+        let mut text = format!("{}\n", self.machine);
+        if self.is_quick {
+            text.push_str("A short run: good for comparing two builds, not for quoting.\n");
+        }
+        let mut groups: Vec<&str> = Vec::new();
+        for figure in &self.figures {
+            if !groups.contains(&figure.place.group) {
+                groups.push(figure.place.group);
+            }
+        }
+        for group in groups {
+            let figures = self.figures.iter().filter(|figure| figure.place.group == group);
+            let table = Table::of(&figures.collect::<Vec<_>>()).to_string();
+            text.extend(["\n### ", group, "\n\n", &table]);
+        }
+        text
     }
 }
 
@@ -85,50 +111,4 @@ impl Target {
             Self::AtLeast(least) => value >= least,
         }
     }
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.is_quick {
-            writeln!(formatter, "A short run: good for comparing two builds, not for quoting.")?;
-        }
-        let width = self.figures.iter().map(|figure| figure.name.chars().count()).max().unwrap_or_default();
-        let mut group = "";
-        for Figure { group: of, name, value, unit, target, is_met } in &self.figures {
-            if group != *of {
-                group = of;
-                let rule = "-".repeat(width);
-                writeln!(
-                    formatter,
-                    "\n{group}\n\n| {:width$} | {:>12} | {:>12} | |",
-                    "figure", "value", "target"
-                )?;
-                writeln!(formatter, "|-{rule}-|-------------:|-------------:|---|")?;
-            }
-            let value = with_unit("", *value, unit);
-            let target = match target {
-                Some(Target::AtMost(most)) => with_unit("≤ ", *most, unit),
-                Some(Target::AtLeast(least)) => with_unit("≥ ", *least, unit),
-                None => String::new(),
-            };
-            let verdict = is_met.map_or("", |is_met| if is_met { "met" } else { "MISSED" });
-            writeln!(formatter, "| {name:width$} | {value:>12} | {target:>12} | {verdict} |")?;
-        }
-        Ok(())
-    }
-}
-
-fn with_unit(before: &str, value: f64, unit: &str) -> String {
-    format!("{before}{} {unit}", number(value)).trim_end().to_owned()
-}
-
-/// Three or more significant digits.
-fn number(value: f64) -> String {
-    let decimals = match value.abs() {
-        size if size >= 100.0 => 0,
-        size if size >= 10.0 => 1,
-        size if size >= 1.0 => 2,
-        _ => 3,
-    };
-    format!("{value:.decimals$}")
 }

@@ -27,15 +27,18 @@ struct Arguments {
     /// A short run: fewer and shorter rounds, fewer sessions
     #[arg(long)]
     quick: bool,
-    /// Measure only these: http, memory, sqs, program
+    /// Measure only these: http, hybrid, webhook, sqs, snssqs, memory, program
     #[arg(long, value_name = "WHAT", value_delimiter = ',')]
     only: Vec<Measured>,
-    /// The release build of proxy-bin; its memory is left out without it
+    /// The release build of proxy-bin; without it only what needs none is measured
     #[arg(long, value_name = "FILE")]
     proxy: Option<PathBuf>,
     /// Where the figures are written as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Where the tables are written, as Markdown
+    #[arg(long, value_name = "FILE")]
+    markdown: Option<PathBuf>,
     /// Be this part of a measurement, and end with standard input
     #[arg(long, hide = true)]
     part: Option<Role>,
@@ -57,21 +60,26 @@ fn main() -> Result<()> {
 }
 
 async fn bench(arguments: &Arguments) -> Result<()> {
-    let machine = Machine::look()?;
-    write!(std::io::stdout(), "{machine}")?;
-    let mut report = Report::new(machine, arguments.quick);
+    let mut report = Report::new(Machine::look()?, arguments.quick);
     let plan = if arguments.quick { Plan::quick() } else { Plan::full() };
     for measured in Measured::ALL {
         if arguments.only.is_empty() || arguments.only.contains(&measured) {
             measured.run(&plan, arguments.proxy.as_deref(), &mut report).await?;
         }
     }
-    write!(std::io::stdout(), "\n{report}")?;
-    arguments.json.as_deref().map_or(Ok(()), |path| write_json(path, &report))
+    let tables = report.to_markdown();
+    write!(std::io::stdout(), "\n{tables}")?;
+    if let Some(path) = &arguments.json {
+        write_file(path, &report.to_json()?)?;
+    }
+    if let Some(path) = &arguments.markdown {
+        write_file(path, &tables)?;
+    }
+    Ok(())
 }
 
-fn write_json(path: &Path, report: &Report) -> Result<()> {
-    std::fs::write(path, report.to_json()?)?;
+fn write_file(path: &Path, text: &str) -> Result<()> {
+    std::fs::write(path, text)?;
     writeln!(std::io::stdout(), "\nwritten to {}", path.display())?;
     Ok(())
 }

@@ -1,10 +1,13 @@
 //! What is measured.
 
+mod binary;
 mod comparison;
 mod http;
+mod hybrid;
 mod memory;
 mod program;
-mod sqs;
+mod queues;
+mod webhook;
 
 use std::{
     io::{self, Write as _},
@@ -14,6 +17,7 @@ use std::{
 use anyhow::Result;
 use clap::ValueEnum;
 
+use self::queues::Transport;
 use crate::{figure::Report, plan::Plan};
 
 /// The access key that the proxy signs with.
@@ -26,22 +30,32 @@ pub(crate) enum Measured {
     Http,
     /// Memory by sessions and streams
     Memory,
-    /// API calls, throughput and idle times over SQS
-    Sqs,
     /// Memory of the binary itself
     Program,
+    /// Calls a second and latency in front of a Streamable HTTP server, beside going there directly
+    Hybrid,
+    /// Calls a second and latency over webhooks
+    Webhook,
+    /// API calls, throughput and idle times over SQS
+    Sqs,
+    /// The same over SNS and SQS
+    Snssqs,
 }
 
 impl Measured {
-    pub(crate) const ALL: [Self; 4] = [Self::Http, Self::Memory, Self::Program, Self::Sqs];
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Http, Self::Hybrid, Self::Webhook, Self::Sqs, Self::Snssqs, Self::Memory, Self::Program];
 
     pub(crate) async fn run(self, plan: &Plan, proxy: Option<&Path>, report: &mut Report) -> Result<()> {
         match (self, proxy) {
             (Self::Http, _) => http::measure(plan, report),
-            (Self::Memory, _) => memory::measure(plan, report),
-            (Self::Sqs, _) => sqs::measure(plan, report).await,
+            (Self::Memory, proxy) => memory::measure(plan, proxy, report).await,
             (Self::Program, Some(proxy)) => program::measure(proxy, report).await,
-            (Self::Program, None) => progress("the binary is left out: there is no --proxy"),
+            (Self::Hybrid, Some(proxy)) => hybrid::measure(proxy, plan, report).await,
+            (Self::Webhook, Some(proxy)) => webhook::measure(proxy, plan, report).await,
+            (Self::Sqs, Some(proxy)) => queues::measure(Transport::Sqs, proxy, plan, report).await,
+            (Self::Snssqs, Some(proxy)) => queues::measure(Transport::SnsSqs, proxy, plan, report).await,
+            (left_out, None) => progress(format!("{left_out:?} is left out: there is no --proxy")),
         }
     }
 }

@@ -2,15 +2,21 @@
 
 mod asked;
 mod bare_echo;
-pub(crate) mod bare_loop;
+mod bare_loop;
 pub(crate) mod far_end;
 pub(crate) mod generator;
+pub(crate) mod in_flight;
+mod listening;
 mod memory_proxy;
+mod message;
+mod posts;
 mod served;
-mod sqs_proxy;
+mod streamable_server;
+mod webhook_loop;
+mod webhook_server;
 mod wire;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use clap::ValueEnum;
 use tokio::runtime;
 
@@ -21,35 +27,42 @@ pub(crate) enum Role {
     MemoryProxy,
     /// A bare axum server that answers with what it gets.
     BareEcho,
-    /// The proxy over SQS.
-    SqsProxy,
     /// The emulator, and behind it the fastest far end.
     FarEnd,
-    /// Instead of load and proxy: the same messages straight over SQS.
+    /// Instead of load and proxy: the same messages straight over queues and topics.
     BareLoop,
+    /// A fast Streamable HTTP server.
+    StreamableServer,
+    /// A fast server over webhooks.
+    WebhookServer,
+    /// Instead of load and proxy: the same messages straight to that server.
+    WebhookLoop,
     /// The load generator.
     Generator,
 }
 
 /// What parts are told at their start.
 #[derive(Debug, clap::Args)]
+#[group(skip)]
 pub(crate) struct Arguments {
-    /// Where SQS is
+    /// Where the emulator is
+    #[arg(long, hide = true, default_value = "")]
+    endpoint: String,
+    /// The queue or topic that requests go to
+    #[arg(long, hide = true, default_value = "")]
+    to: String,
+    /// The queue or topic that answers are to go to
+    #[arg(long, hide = true, default_value = "")]
+    reply_to: String,
+    /// The queue that answers are read from
+    #[arg(long, hide = true, default_value = "")]
+    replies: String,
+    /// The server that requests are posted to
+    #[arg(long, hide = true, default_value = "")]
+    server_url: String,
+    /// Answer in server-sent events
     #[arg(long, hide = true)]
-    endpoint: Option<String>,
-    /// The URL of the request queue
-    #[arg(long, hide = true)]
-    requests: Option<String>,
-}
-
-impl Arguments {
-    fn endpoint(&self) -> Result<&str> {
-        self.endpoint.as_deref().context("--endpoint is missing")
-    }
-
-    fn requests(&self) -> Result<&str> {
-        self.requests.as_deref().context("--requests is missing")
-    }
+    events: bool,
 }
 
 impl Role {
@@ -58,9 +71,11 @@ impl Role {
         match self {
             Self::MemoryProxy => "memory-proxy",
             Self::BareEcho => "bare-echo",
-            Self::SqsProxy => "sqs-proxy",
             Self::FarEnd => "far-end",
             Self::BareLoop => "bare-loop",
+            Self::StreamableServer => "streamable-server",
+            Self::WebhookServer => "webhook-server",
+            Self::WebhookLoop => "webhook-loop",
             Self::Generator => "generator",
         }
     }
@@ -77,13 +92,16 @@ impl Role {
 /// Is a part, until standard input closes.
 pub(crate) fn run(role: Role, arguments: &Arguments) -> Result<()> {
     let runtime = role.runtime().enable_all().build()?;
+    let Arguments { endpoint, to, reply_to, replies, server_url, events } = arguments;
     let result = runtime.block_on(async {
         match role {
             Role::MemoryProxy => memory_proxy::run().await,
             Role::BareEcho => bare_echo::run().await,
-            Role::SqsProxy => sqs_proxy::run(arguments.endpoint()?, arguments.requests()?).await,
             Role::FarEnd => far_end::run().await,
-            Role::BareLoop => bare_loop::run(arguments.endpoint()?, arguments.requests()?).await,
+            Role::BareLoop => bare_loop::run(endpoint, to, reply_to, replies).await,
+            Role::StreamableServer => streamable_server::run(*events).await,
+            Role::WebhookServer => webhook_server::run().await,
+            Role::WebhookLoop => webhook_loop::run(server_url).await,
             Role::Generator => generator::run().await,
         }
     });

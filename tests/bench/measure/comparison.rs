@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::{float, median, milliseconds, progress};
 use crate::{
-    figure::{Report, Target},
+    figure::{Place, Report, Target},
     part::Part,
     parts::generator::{Calls, Request},
     plan::Plan,
@@ -63,13 +63,16 @@ impl Loaded {
     }
 
     /// The figures of its own, the median of all rounds.
-    pub(super) fn add_figures(&self, report: &mut Report, group: &'static str, connections: usize) {
-        let at = |what: &str| named(connections, &format!("{}, {what}", self.name));
-        let rate = self.median(|calls| calls.per_second);
-        report.add(group, at("calls a second"), rate, "/s");
-        report.add(group, at("p50"), self.median(|calls| milliseconds(calls.p50)), "ms");
-        report.add(group, at("p99"), self.median(|calls| milliseconds(calls.p99)), "ms");
-        report.add(group, at("CPU time a call"), median(self.cpu.clone()), "µs");
+    pub(super) fn add_figures(&self, report: &mut Report, place: Place) {
+        let named = |what: &str| format!("{}, {what}", self.name);
+        report.add(place, named("calls a second"), self.median(|calls| calls.per_second), "/s");
+        report.add(place, named("p50"), self.median(|calls| milliseconds(calls.p50)), "ms");
+        report.add(place, named("p99"), self.median(|calls| milliseconds(calls.p99)), "ms");
+        report.add(place, named("CPU time a call"), median(self.cpu.clone()), "µs");
+    }
+
+    pub(super) fn rounds(&self) -> &[Calls] {
+        &self.rounds
     }
 
     fn median(&self, of: impl Fn(&Calls) -> f64) -> f64 {
@@ -99,31 +102,21 @@ impl Comparison {
     }
 
     /// The figures of both, and what the proxy adds and keeps.
-    pub(super) fn add_figures(
-        &self,
-        report: &mut Report,
-        group: &'static str,
-        connections: usize,
-        targets: Targets,
-    ) {
+    pub(super) fn add_figures(&self, report: &mut Report, place: Place, targets: Targets) {
         let Self { proxy, other } = self;
-        proxy.add_figures(report, group, connections);
-        other.add_figures(report, group, connections);
+        proxy.add_figures(report, place);
+        other.add_figures(report, place);
         // Of each round on its own, since what else the machine does changes from round to round.
         let pairs = || proxy.rounds.iter().zip(&other.rounds);
         let added =
             median(pairs().map(|(proxy, other)| milliseconds(proxy.p50) - milliseconds(other.p50)).collect());
         let share =
             median(pairs().map(|(proxy, other)| 100.0 * proxy.per_second / other.per_second).collect());
-        let added_name = named(connections, &format!("p50 added to that of {}", other.name));
-        let share_name = named(connections, &format!("share of the calls a second of {}", other.name));
-        report.add_against(group, added_name, added, "ms", targets.added);
-        report.add_against(group, share_name, share, "%", targets.share);
+        let (added_name, share_name) = (
+            format!("p50 added to that of {}", other.name),
+            format!("share of the calls a second of {}", other.name),
+        );
+        report.add_against(place, added_name, added, "ms", targets.added);
+        report.add_against(place, share_name, share, "%", targets.share);
     }
-}
-
-/// A figure's name.
-pub(super) fn named(connections: usize, what: &str) -> String {
-    let plural = if connections == 1 { "" } else { "s" };
-    format!("{connections} connection{plural}: {what}")
 }

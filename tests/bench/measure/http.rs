@@ -3,17 +3,17 @@
 use anyhow::Result;
 
 use super::{
-    comparison::{Comparison, Loaded, Targets, named},
+    comparison::{Comparison, Loaded, Targets},
     memory::megabytes,
 };
 use crate::{
-    figure::{Report, Target},
+    figure::{Place, Report, Target},
     part::Part,
     parts::Role,
     plan::Plan,
 };
 
-const GROUP: &str = "memory backend";
+const GROUP: Place = Place::group("Memory backend, by connections");
 
 /// The p50 at one connection may be this much above the bare echo's.
 const ADDED: Target = Target::AtMost(0.1);
@@ -34,9 +34,9 @@ pub(super) fn measure(plan: &Plan, report: &mut Report) -> Result<()> {
             32 => Targets { added: None, share: Some(SHARE) },
             _ => Targets::default(),
         };
-        comparison.add_figures(report, GROUP, connections, targets);
+        comparison.add_figures(report, GROUP.at(connections), targets);
         let after = megabytes(comparison.proxy.part.resident_bytes()?);
-        report.add(GROUP, named(connections, "proxy, memory afterwards"), after, "MB");
+        report.add(GROUP.at(connections), "proxy, memory afterwards", after, "MB");
     }
     Ok(())
 }

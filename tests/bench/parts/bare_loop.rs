@@ -1,58 +1,40 @@
 //! What the emulator and the far end can carry at most: the proxy's messages in the proxy's batches, with neither proxy nor HTTP
 //! clients.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use anyhow::{Context as _, Result, ensure};
-use aws_sdk_sqs::{
-    Client,
-    types::{DeleteMessageBatchRequestEntry, Message, SendMessageBatchRequestEntry},
-};
-use serde::{Deserialize, Serialize};
-use testkit::emulator::client_for;
+use anyhow::{Result, ensure};
 use tokio::{sync::Semaphore, task::JoinSet, time::Instant};
 
 use super::{
     asked::Asked,
-    wire::{self, LARGEST_BATCH, LONGEST_WAIT},
+    in_flight::{Done, Request},
+    wire::{Destination, Entry, LARGEST_BATCH, LONGEST_WAIT, Source},
 };
 use crate::part::say;
 
+/// The access key that it signs with.
+const KEY: &str = "bare-loop";
+
 /// As long as a route key.
-const SESSION: &str = "bareloopbareloopbarelo.bareloopbareloopbarelo";
+pub(super) const SESSION: &str = "bareloopbareloopbarelo.bareloopbareloopbarelo";
 
 /// How many receives are in flight: with one alone the processors would wait for it.
 const RECEIVES: usize = 2;
 
-/// What it is asked: to keep calls in flight for a while. Answered with [`Done`].
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub(crate) struct Request {
-    pub(crate) in_flight: usize,
-    pub(crate) warm_up: Duration,
-    pub(crate) duration: Duration,
-}
-
-/// What came of it.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub(crate) struct Done {
-    /// The answers that count, and those of the warm-up.
-    pub(crate) made: u64,
-    pub(crate) per_second: f64,
-}
-
 #[derive(Debug)]
 struct BareLoop {
-    client: Client,
-    requests: String,
-    replies: String,
+    requests: Destination,
+    replies: Source,
 }
 
-pub(super) async fn run(endpoint: &str, requests: &str) -> Result<()> {
-    let client = client_for(endpoint, "bare-loop");
-    let replies = client.create_queue().queue_name("bare-loop-replies").send().await?;
-    let replies = replies.queue_url.context("no queue URL")?;
-    let bare = Arc::new(BareLoop { client, requests: requests.to_owned(), replies });
-    bare.initialize().await?;
+/// Sends to the queue or topic `to`, is answered by way of `reply_to`, and reads `replies`.
+pub(super) async fn run(endpoint: &str, to: &str, reply_to: &str, replies: &str) -> Result<()> {
+    let bare = Arc::new(BareLoop {
+        requests: Destination::new(endpoint, KEY, to),
+        replies: Source::new(endpoint, KEY, replies),
+    });
+    bare.initialize(reply_to).await?;
     say(&())?;
     let mut asked = Asked::listen();
     while let Some(request) = asked.next().await? {
@@ -62,15 +44,15 @@ pub(super) async fn run(endpoint: &str, requests: &str) -> Result<()> {
 }
 
 impl BareLoop {
-    async fn initialize(&self) -> Result<()> {
+    async fn initialize(&self, reply_to: &str) -> Result<()> {
+        let parameter = if reply_to.starts_with("arn:") { "client_topic_arn" } else { "response_queue_url" };
         let body = format!(
-            r#"{{"jsonrpc":"2.0","id":"{SESSION}:0","method":"initialize","params":{{"response_queue_url":"{}"}}}}"#,
-            self.replies
+            r#"{{"jsonrpc":"2.0","id":"{SESSION}:0","method":"initialize","params":{{"{parameter}":"{reply_to}"}}}}"#
         );
-        self.send(vec![wire::entry(0, body, &attributes("initialize", ""))?]).await?;
-        let answers = self.receive(LONGEST_WAIT).await?;
+        self.requests.send(vec![Entry { body, attributes: attributes("initialize", SESSION) }]).await?;
+        let answers = self.replies.receive(LONGEST_WAIT).await?;
         ensure!(answers.len() == 1, "initialize was not answered");
-        self.delete(&answers).await
+        self.replies.delete(&answers).await
     }
 
     async fn measure(self: Arc<Self>, request: Request) -> Result<Done> {
@@ -98,14 +80,14 @@ impl BareLoop {
     ) -> Result<(u64, u32)> {
         let (mut made, mut counted, mut deleting) = (0, 0_u32, JoinSet::new());
         while Instant::now() < end {
-            let answers = self.receive(LONGEST_WAIT).await?;
+            let answers = self.replies.receive(LONGEST_WAIT).await?;
             places.add_permits(answers.len());
             made += answers.len() as u64;
             if (start..end).contains(&Instant::now()) {
                 counted += u32::try_from(answers.len())?;
             }
             let bare = Arc::clone(&self);
-            deleting.spawn(async move { bare.delete(&answers).await });
+            deleting.spawn(async move { bare.replies.delete(&answers).await });
             while let Some(deleted) = deleting.try_join_next() {
                 deleted??;
             }
@@ -123,16 +105,16 @@ impl BareLoop {
         loop {
             places.acquire_many(LARGEST_BATCH.unsigned_abs()).await?.forget();
             let mut entries = Vec::new();
-            for index in 0..LARGEST_BATCH.unsigned_abs() {
+            for _ in 0..LARGEST_BATCH {
                 number += 1;
                 let id = format!("{SESSION}:{number}");
                 let body = format!(
                     r#"{{"jsonrpc":"2.0","id":"{id}","method":"tools/call","params":{{"name":"echo","arguments":{{"text":"the text of a call of the tool echo, number {number:020}"}}}}}}"#
                 );
-                entries.push(wire::entry(usize::try_from(index)?, body, &attributes("tools/call", &id))?);
+                entries.push(Entry { body, attributes: attributes("tools/call", &id) });
             }
             let bare = Arc::clone(&self);
-            sending.spawn(async move { bare.send(entries).await });
+            sending.spawn(async move { bare.requests.send(entries).await });
             while let Some(sent) = sending.try_join_next() {
                 sent??;
             }
@@ -142,55 +124,25 @@ impl BareLoop {
     /// Takes what is still on its way, so that the next measurement begins with empty queues.
     async fn clear(&self) -> Result<()> {
         loop {
-            let left = self.receive(1).await?;
+            let left = self.replies.receive(1).await?;
             if left.is_empty() {
                 break;
             }
-            self.delete(&left).await?;
+            self.replies.delete(&left).await?;
         }
-        Ok(())
-    }
-
-    async fn send(&self, entries: Vec<SendMessageBatchRequestEntry>) -> Result<()> {
-        let sent = self
-            .client
-            .send_message_batch()
-            .queue_url(&self.requests)
-            .set_entries(Some(entries))
-            .send()
-            .await?;
-        ensure!(sent.failed().is_empty(), "a request was refused");
-        Ok(())
-    }
-
-    async fn receive(&self, wait: i32) -> Result<Vec<Message>> {
-        let receive = self.client.receive_message().queue_url(&self.replies);
-        let receive = receive.max_number_of_messages(LARGEST_BATCH).wait_time_seconds(wait);
-        Ok(receive.message_attribute_names("All").send().await?.messages.unwrap_or_default())
-    }
-
-    async fn delete(&self, messages: &[Message]) -> Result<()> {
-        if messages.is_empty() {
-            return Ok(());
-        }
-        let mut entries = Vec::new();
-        for (index, message) in messages.iter().enumerate() {
-            let entry = DeleteMessageBatchRequestEntry::builder().id(index.to_string());
-            entries.push(entry.receipt_handle(message.receipt_handle().unwrap_or_default()).build()?);
-        }
-        self.client.delete_message_batch().queue_url(&self.replies).set_entries(Some(entries)).send().await?;
         Ok(())
     }
 }
 
 /// The attributes that the proxy puts on a request.
-fn attributes<'text>(method: &'text str, id: &'text str) -> [(&'text str, &'text str); 6] {
-    [
+fn attributes(method: &str, id: &str) -> Vec<(&'static str, String)> {
+    let attributes = [
         ("MessageType", "jsonrpc"),
-        ("RequestId", if id.is_empty() { SESSION } else { id }),
+        ("RequestId", id),
         ("Method", method),
         ("SessionId", SESSION),
-        ("ClientId", "bare-loop"),
+        ("ClientId", KEY),
         ("ProtocolVersion", "2025-11-25"),
-    ]
+    ];
+    attributes.map(|(name, value)| (name, value.to_owned())).to_vec()
 }

@@ -10,7 +10,7 @@ use testkit::emulator::Emulator;
 use tokio::task::JoinSet;
 
 use self::server::Server;
-use super::asked::Asked;
+use super::{asked::Asked, bare_loop::SESSION};
 use crate::part::say;
 
 /// The access key that the server signs with, so that its calls are told apart.
@@ -26,6 +26,12 @@ pub(crate) struct Ready {
     pub(crate) endpoint: String,
     /// The URL of the queue that the server reads.
     pub(crate) requests: String,
+    /// The ARN of the topic that this queue is subscribed to.
+    pub(crate) request_topic: String,
+    /// The ARN of the topic for answers.
+    pub(crate) response_topic: String,
+    /// The URL of the bare loop's own queue for answers, to which that topic's are filtered.
+    pub(crate) bare_replies: String,
 }
 
 /// API calls so far: how often each action was called, by access key.
@@ -33,9 +39,9 @@ pub(crate) type ApiCalls = BTreeMap<String, BTreeMap<String, u64>>;
 
 pub(super) async fn run() -> Result<()> {
     let emulator = Emulator::start().await?;
-    let requests = emulator.create_queue("requests", &[])?;
-    let server = Arc::new(Server::new(&emulator.endpoint_url(), FAR_END_KEY, &requests));
-    say(&Ready { endpoint: emulator.endpoint_url(), requests })?;
+    let ready = set_up(&emulator)?;
+    let server = Arc::new(Server::new(&ready.endpoint, FAR_END_KEY, &ready.requests));
+    say(&ready)?;
     let mut tasks = JoinSet::new();
     for _ in 0..RECEIVES {
         tasks.spawn(Arc::clone(&server).run());
@@ -50,6 +56,19 @@ pub(super) async fn run() -> Result<()> {
             },
         }
     }
+}
+
+fn set_up(emulator: &Emulator) -> Result<Ready> {
+    let requests = emulator.create_queue("requests", &[])?;
+    let request_topic = emulator.create_topic("requests", &[])?;
+    emulator.let_send(&[&request_topic], &requests)?;
+    emulator.subscribe(&request_topic, &requests, true, None)?;
+    let bare_replies = emulator.create_queue("bare-loop-replies", &[])?;
+    let response_topic = emulator.create_topic("responses", &[])?;
+    emulator.let_send(&[&response_topic], &bare_replies)?;
+    let own = format!(r#"{{"SessionId":[{{"prefix":"{SESSION}"}}]}}"#);
+    emulator.subscribe(&response_topic, &bare_replies, true, Some(&own))?;
+    Ok(Ready { endpoint: emulator.endpoint_url(), requests, request_topic, response_topic, bare_replies })
 }
 
 fn api_calls(emulator: &Emulator) -> ApiCalls {

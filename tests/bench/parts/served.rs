@@ -1,4 +1,4 @@
-//! What both proxies share: the front end on a free port, logging as the binary logs.
+//! A proxy of the library's parts: the front end on a free port, logging as the binary logs.
 
 use std::{net::Ipv4Addr, sync::Arc};
 
