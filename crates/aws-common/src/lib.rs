@@ -23,6 +23,6 @@ pub use self::{
     created_queue::{CreatedQueue, Dependents, QueueMaker, QueuePlan},
     error::Call,
     poller::{Decode, ForeignPolicy, PollHealth, Poller, PollerSettings},
-    queue::{Queue, QueuePermission},
+    queue::{Queue, QueueAttributes, QueuePermission},
     sender::{BatchingSender, Destination, Outcomes, QueueDestination},
 };

@@ -7,7 +7,7 @@ mod provisioned_queue;
 mod readers;
 
 pub use self::{
-    checks::{failed, identity, permission, region},
+    checks::{failed, identity, is_there, left_behind, permission, region},
     clock::{DateObserver, clock},
     policy::{Statement, policy, queue_arn},
     provisioned_queue::{

@@ -17,6 +17,9 @@ use proxy_core::{
 /// What a queue takes that does not say: the smallest default of any SQS, of before August 2025 (AWS: 256 KiB, now 1 MiB).
 const DEFAULT_MESSAGE_BYTES: usize = 262_144;
 
+/// A queue's attributes, as far as they were asked for.
+pub type QueueAttributes = HashMap<QueueAttributeName, String>;
+
 /// One queue. Clones are cheap.
 #[derive(Debug, Clone)]
 pub struct Queue {
@@ -96,7 +99,7 @@ impl Queue {
         &self,
         operation: &'static str,
         names: impl IntoIterator<Item = QueueAttributeName>,
-    ) -> Result<HashMap<QueueAttributeName, String>, BackendError> {
+    ) -> Result<QueueAttributes, BackendError> {
         let request = self.client.get_queue_attributes().queue_url(&*self.url);
         let result = request.set_attribute_names(Some(names.into_iter().collect())).send().await;
         let target = if operation == "start" { &self.described } else { &self.name };

@@ -1,17 +1,17 @@
 //! Checks the whole way to the queues and back, a line each.
 
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
 use aws_common::{
-    Queue, QueueMaker, QueuePermission, QueuePlan,
+    Queue, QueueAttributes, QueueMaker, QueuePermission, QueuePlan,
     client::{self, SdkConfig},
-    operator::{DateObserver, clock, failed, identity, permission, readers, region},
+    operator::{DateObserver, clock, failed, identity, is_there, left_behind, permission, readers, region},
 };
 use aws_sdk_sqs::{Client, config::Builder, types::QueueAttributeName};
 use prometheus_client::registry::Registry;
 use proxy_core::{
     BackendMetrics,
-    error::{BackendError, ErrorKind},
+    error::BackendError,
     id::InstanceId,
     operator::{Check, Report, Verdict},
 };
@@ -21,9 +21,8 @@ use crate::{ResponseQueue, SqsConfig, backend::NAME};
 /// How long a queue that is created on trial would keep messages.
 const TRIAL: Duration = Duration::from_mins(1);
 
-/// What the lines about a reply queue of the proxy's own making are about.
+/// What the line about a reply queue of the proxy's own making is about.
 const CREATION: &str = "creation of reply queues";
-const LEFT_BEHIND: &str = "reply queues that dead proxies left behind";
 
 /// Looks at credentials, region, clock, both queues, each permission, and who else reads the reply queue. Sends twenty messages to a
 /// configured reply queue and takes them out again; where it is the proxy's to create, one is created and deleted.
@@ -47,8 +46,9 @@ pub async fn doctor(config: &SqsConfig, sdk: Option<SdkConfig>, report: Report<'
     let requests = Queue::new(&client, &config.read_queue_url, "request queue", &metrics);
     let found = look_at(&requests).await;
     report(clock(dates.ahead()));
-    if is_there(&requests, found.as_ref(), report) {
-        report(dead_letters(found.unwrap_or_default().get(&QueueAttributeName::RedrivePolicy)));
+    report(is_there(&requests, found.as_ref()));
+    if let Ok(found) = found {
+        report(dead_letters(found.get(&QueueAttributeName::RedrivePolicy)));
         report(permission(&requests, QueuePermission::Send).await);
     }
     match &config.response_queue_url {
@@ -60,10 +60,9 @@ pub async fn doctor(config: &SqsConfig, sdk: Option<SdkConfig>, report: Report<'
 /// The lines about a reply queue that is given.
 async fn given(client: &Client, replies: &Queue, report: Report<'_, Check>) {
     let found = look_at(replies).await;
-    if !is_there(replies, found.as_ref(), report) {
-        return;
-    }
-    report(no_redrive(found.unwrap_or_default().get(&QueueAttributeName::RedrivePolicy)));
+    report(is_there(replies, found.as_ref()));
+    let Ok(found) = found else { return };
+    report(no_redrive(found.get(&QueueAttributeName::RedrivePolicy)));
     let mut granted = true;
     for needed in
         [QueuePermission::Receive, QueuePermission::Delete, QueuePermission::Hide, QueuePermission::Send]
@@ -102,36 +101,11 @@ async fn created(config: &SqsConfig, client: &Client, metrics: &BackendMetrics, 
         }
         Err(error) => report(failed(CREATION, &error)),
     }
-    report(match maker.look_for_dead().await {
-        Ok(0) => Check::good(LEFT_BEHIND, "none"),
-        Ok(dead) => Check::good(LEFT_BEHIND, format!("{dead}, which the next proxy to start removes")),
-        Err(error) if error.kind() == ErrorKind::Denied => Check::warning(
-            LEFT_BEHIND,
-            "they are not removed, for lack of a permission",
-            "grant sqs:ListQueues on *, and sqs:ListQueueTags on the queues with the prefix",
-        ),
-        Err(error) => failed(LEFT_BEHIND, &error),
-    });
+    report(left_behind(maker.look_for_dead().await));
 }
 
-type Attributes = HashMap<QueueAttributeName, String>;
-
-async fn look_at(queue: &Queue) -> Result<Attributes, BackendError> {
+async fn look_at(queue: &Queue) -> Result<QueueAttributes, BackendError> {
     queue.attributes("start", [QueueAttributeName::All]).await
-}
-
-fn is_there(queue: &Queue, found: Result<&Attributes, &BackendError>, report: Report<'_, Check>) -> bool {
-    report(match found {
-        Ok(found) => {
-            let value = |name| found.get(&name).map_or("?", String::as_str);
-            let bytes = value(QueueAttributeName::MaximumMessageSize);
-            let waiting = value(QueueAttributeName::ApproximateNumberOfMessages);
-            let seen = format!("reachable; takes {bytes} bytes a message; {waiting} messages wait in it");
-            Check::good(queue.name(), seen)
-        }
-        Err(error) => failed(queue.name(), error),
-    });
-    found.is_ok()
 }
 
 fn dead_letters(redrive: Option<&String>) -> Check {

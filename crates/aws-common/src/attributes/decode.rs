@@ -2,9 +2,8 @@
 
 use aws_sdk_sqs::types;
 use proxy_core::{
-    backend::{Event, Inbound, Peer},
-    error::{BackendError, ErrorKind},
-    id::{RemoteSession, RouteKey, WireId},
+    backend::Inbound,
+    id::{RemoteSession, RouteKey},
     message::{Message, MessageError},
 };
 
@@ -55,11 +54,11 @@ pub fn decode_parts<'message>(
     attribute: impl Fn(&str) -> Option<&'message str>,
     message_id: Option<&str>,
 ) -> Result<Received, Malformed> {
-    let context = attribute(name::PROXY_CONTEXT).and_then(ProxyContext::parse).unwrap_or_default();
-    if let Some(instance) = context.wake {
+    let mut context = attribute(name::PROXY_CONTEXT).and_then(ProxyContext::parse).unwrap_or_default();
+    if let Some(instance) = context.wake.take() {
         return Ok(Received::Wake(instance));
     }
-    if let Some(instance) = context.probe {
+    if let Some(instance) = context.probe.take() {
         return Ok(Received::Probe(instance));
     }
     let body = body.ok_or(Malformed(None))?;
@@ -67,23 +66,5 @@ pub fn decode_parts<'message>(
     let session = attribute(name::SESSION_ID);
     let route = session.and_then(|text| RouteKey::parse(text).ok());
     let own = if route.is_some() { None } else { session.and_then(|text| RemoteSession::parse(text).ok()) };
-    let said = own.is_some() || context.owner.is_some() || !context.eras.is_empty();
-    let peer = said.then_some(Peer { session: own, owner: context.owner, eras: context.eras });
-    let (route, event) = if context.gone {
-        let message =
-            "the far end does not know this session any more: it was restarted, or it ended the session";
-        let answered = || WireId::parse(parsed.id()?.as_string()?).ok();
-        let route = route.or_else(|| answered().map(|wire| wire.route().clone()));
-        (route, Event::SessionGone(BackendError::new(ErrorKind::SessionGone, "receive", message)))
-    } else {
-        (route, Event::Message(parsed))
-    };
-    Ok(Received::Inbound(Inbound {
-        route,
-        peer,
-        related: context.related.and_then(|text| WireId::parse(&text).ok()),
-        sequence: context.seq,
-        message_id: message_id.map(Into::into),
-        event,
-    }))
+    Ok(Received::Inbound(context.inbound(route, own, parsed, message_id)))
 }

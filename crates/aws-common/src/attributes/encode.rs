@@ -10,7 +10,6 @@ use proxy_core::{
     error::{BackendError, ErrorKind},
     message::Message,
 };
-use tokio::time::Instant;
 
 use super::{
     Attribute, DataType, OutgoingMessage, ProxyContext, ReplyAddress, group::group_of, is_carried, is_fifo,
@@ -69,13 +68,7 @@ impl Envelope {
         if let Some(version) = context.version.filter(|_| !handshake) {
             attributes.text(name::PROTOCOL_VERSION, version.as_str());
         }
-        if handshake || peer.is_some_and(|peer| !peer.eras.is_empty()) {
-            let context = ProxyContext {
-                v: ProxyContext::VERSION,
-                reply: Some(reply.clone()),
-                deadline: Some(unix_millis(context.deadline)),
-                ..ProxyContext::default()
-            };
+        if let Some(context) = ProxyContext::beside(outbound, || reply.clone()) {
             attributes.push(name::PROXY_CONTEXT, DataType::String, context.to_json());
         }
         for (attribute, value) in &self.operator {
@@ -111,9 +104,4 @@ fn escaped(json: &str) -> String {
 
 fn since_epoch() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
-}
-
-fn unix_millis(deadline: Instant) -> u64 {
-    let at = since_epoch() + deadline.saturating_duration_since(Instant::now());
-    u64::try_from(at.as_millis()).unwrap_or(u64::MAX)
 }

@@ -1,6 +1,7 @@
 //! The doctor's lines about AWS itself: who we are, where, and what we may do.
 
 use aws_config::SdkConfig;
+use aws_sdk_sqs::types::QueueAttributeName;
 use proxy_core::{
     error::{BackendError, ErrorKind},
     operator::Check,
@@ -9,7 +10,7 @@ use proxy_core::{
 use crate::{
     client::region_of,
     error::Call,
-    queue::{Queue, QueuePermission},
+    queue::{Queue, QueueAttributes, QueuePermission},
 };
 
 /// A failed check, with the remedy that the error names.
@@ -62,6 +63,35 @@ pub fn region(sdk: &SdkConfig, used: &str) -> Check {
             format!("write region = {named:?}, or leave it out"),
         ),
         _ => Check::good(SUBJECT, region.to_string()),
+    }
+}
+
+/// Whether a queue with these attributes is there.
+pub fn is_there(queue: &Queue, found: Result<&QueueAttributes, &BackendError>) -> Check {
+    match found {
+        Ok(found) => {
+            let value = |name| found.get(&name).map_or("?", String::as_str);
+            let bytes = value(QueueAttributeName::MaximumMessageSize);
+            let waiting = value(QueueAttributeName::ApproximateNumberOfMessages);
+            let seen = format!("reachable; takes {bytes} bytes a message; {waiting} messages wait in it");
+            Check::good(queue.name(), seen)
+        }
+        Err(error) => failed(queue.name(), error),
+    }
+}
+
+/// How many reply queues dead proxies left behind.
+pub fn left_behind(found: Result<usize, BackendError>) -> Check {
+    const SUBJECT: &str = "reply queues that dead proxies left behind";
+    match found {
+        Ok(0) => Check::good(SUBJECT, "none"),
+        Ok(dead) => Check::good(SUBJECT, format!("{dead}, which the next proxy to start removes")),
+        Err(error) if error.kind() == ErrorKind::Denied => Check::warning(
+            SUBJECT,
+            "they are not removed, for lack of a permission",
+            "grant sqs:ListQueues on *, and sqs:ListQueueTags on the queues with the prefix",
+        ),
+        Err(error) => failed(SUBJECT, &error),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aws_common::operator::failed;
+use aws_common::operator::{failed, left_behind};
 use proxy_core::{
     error::ErrorKind,
     id::InstanceId,
@@ -15,9 +15,8 @@ use crate::{SnsSqsConfig, clients::Clients, return_path::CreatedPath, topic::Top
 /// How long a queue that is created on trial would keep messages.
 const TRIAL: Duration = Duration::from_mins(1);
 
-/// What the lines are about.
+/// What the line about the trial is about.
 const CREATION: &str = "creation of reply queue and subscription";
-const LEFT_BEHIND: &str = "reply queues that dead proxies left behind";
 
 pub(super) async fn check(
     config: &SnsSqsConfig,
@@ -46,14 +45,5 @@ pub(super) async fn check(
         Ok(()) => Check::good(CREATION, "some on trial were created, used and removed again"),
         Err(error) => failed(CREATION, &error),
     });
-    report(match trial.look_for_dead().await {
-        Ok(0) => Check::good(LEFT_BEHIND, "none"),
-        Ok(dead) => Check::good(LEFT_BEHIND, format!("{dead}, which the next proxy to start removes")),
-        Err(error) if error.kind() == ErrorKind::Denied => Check::warning(
-            LEFT_BEHIND,
-            "they are not removed, for lack of a permission",
-            "grant sqs:ListQueues on *, and sqs:ListQueueTags on the queues with the prefix",
-        ),
-        Err(error) => failed(LEFT_BEHIND, &error),
-    });
+    report(left_behind(trial.look_for_dead().await));
 }

@@ -1,8 +1,8 @@
 //! The lines about a reply queue that is given, and its subscription.
 
 use aws_common::{
-    Queue, QueuePermission,
-    operator::{failed, permission, readers},
+    Queue, QueueAttributes, QueuePermission,
+    operator::{failed, is_there, permission, readers},
 };
 use aws_sdk_sqs::types::QueueAttributeName;
 use proxy_core::{
@@ -26,7 +26,7 @@ pub(super) async fn check(
 ) {
     let replies = Queue::new(&clients.sqs, url, "reply queue", answers.metrics());
     let found = replies.attributes("start", [QueueAttributeName::All]).await;
-    report(queue::is_there(&replies, found.as_ref()));
+    report(is_there(&replies, found.as_ref()));
     let Ok(found) = found else { return };
     report(queue::lets_send(&replies, &found, answers.arn()));
     report(no_redrive(&found));
@@ -58,7 +58,7 @@ pub(super) async fn check(
     });
 }
 
-async fn subscription(config: &SnsSqsConfig, answers: &Topic, found: &queue::Attributes) -> Check {
+async fn subscription(config: &SnsSqsConfig, answers: &Topic, found: &QueueAttributes) -> Check {
     let arn = found.get(&QueueAttributeName::QueueArn).map_or("", String::as_str);
     let subscriptions = match answers.subscriptions("doctor").await {
         Ok(subscriptions) => subscriptions,
@@ -99,7 +99,7 @@ async fn subscription(config: &SnsSqsConfig, answers: &Topic, found: &queue::Att
     )
 }
 
-fn no_redrive(found: &queue::Attributes) -> Check {
+fn no_redrive(found: &QueueAttributes) -> Check {
     const SUBJECT: &str = "redrive policy of the reply queue";
     match found.get(&QueueAttributeName::RedrivePolicy) {
         None => Check::good(SUBJECT, "there is none"),

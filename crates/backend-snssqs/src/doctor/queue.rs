@@ -1,20 +1,19 @@
 //! The lines about queues: whether they are there, and whether their topics may send to them.
 
-use std::collections::HashMap;
-
-use aws_common::{Queue, operator::failed};
+use aws_common::{
+    Queue, QueueAttributes,
+    operator::{failed, is_there},
+};
 use aws_sdk_sqs::{Client, types::QueueAttributeName};
 use prometheus_client::registry::Registry;
 use proxy_core::{
     BackendMetrics,
-    error::{BackendError, ErrorKind},
+    error::ErrorKind,
     operator::{Check, Report},
 };
 use serde_json::Value;
 
 use crate::{SnsSqsConfig, backend::NAME};
-
-pub(super) type Attributes = HashMap<QueueAttributeName, String>;
 
 /// The lines about the server's queue, which may be the server's alone to look at.
 pub(super) async fn of_server(config: &SnsSqsConfig, client: &Client, report: Report<'_, Check>) {
@@ -40,22 +39,8 @@ pub(super) async fn of_server(config: &SnsSqsConfig, client: &Client, report: Re
     });
 }
 
-/// Whether a queue is there.
-pub(super) fn is_there(queue: &Queue, found: Result<&Attributes, &BackendError>) -> Check {
-    match found {
-        Ok(found) => {
-            let value = |name| found.get(&name).map_or("?", String::as_str);
-            let bytes = value(QueueAttributeName::MaximumMessageSize);
-            let waiting = value(QueueAttributeName::ApproximateNumberOfMessages);
-            let seen = format!("reachable; takes {bytes} bytes a message; {waiting} messages wait in it");
-            Check::good(queue.name(), seen)
-        }
-        Err(error) => failed(queue.name(), error),
-    }
-}
-
 /// Whether the queue's policy lets the topic send. Conditions other than on the topic's ARN are not judged.
-pub(super) fn lets_send(queue: &Queue, found: &Attributes, topic_arn: &str) -> Check {
+pub(super) fn lets_send(queue: &Queue, found: &QueueAttributes, topic_arn: &str) -> Check {
     let subject = format!("policy of {}", queue.name());
     let policy = found.get(&QueueAttributeName::Policy).and_then(|text| serde_json::from_str(text).ok());
     if policy.is_some_and(|policy: Value| allows(&policy, topic_arn)) {
