@@ -182,10 +182,13 @@ impl StreamableHttpBackend {
         let about = outbound.about.clone();
         let method: Option<Box<str>> = outbound.message.method().map(Into::into);
         let request = self.request(outbound, &address)?;
-        self.post(request, &address, deadline).await?;
+        let posted = self.post(request, &address, deadline).await;
+        if method.as_deref() == Some("notifications/cancelled") {
+            // nobody waits for that answer any more, whether or not the server knows
+            about.iter().for_each(|wire| self.server.streams.end(wire));
+        }
+        posted?;
         match method.as_deref() {
-            // no answer comes to what was cancelled
-            Some("notifications/cancelled") => about.iter().for_each(|wire| self.server.streams.end(wire)),
             Some("notifications/initialized") if address.session.is_some() => {
                 if let Some(over) = self.server.streams.listen(&address.route) {
                     self.server.readers.spawn(listen(Arc::clone(&self.server), address, over));

@@ -29,7 +29,7 @@ pub(super) enum ReadError {
     /// The connection broke.
     #[error("the connection broke")]
     Broken(#[from] hyper::Error),
-    /// What came is no event stream.
+    /// What came is no event stream: a field is not UTF-8.
     #[error("the body is no event stream")]
     Malformed(#[source] sse_stream::Error),
 }

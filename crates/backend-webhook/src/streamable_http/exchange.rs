@@ -9,7 +9,6 @@ use proxy_core::{
     Backoff, ProxyContext,
     backend::{Peer, Sent},
     error::{BackendError, Delivery, ErrorKind},
-    message::Body,
 };
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -18,7 +17,7 @@ use super::{
     delivery::Origin,
     events::{Events, ReadError},
     refusal::{Refusal, Refused},
-    requests::{Address, X_PROXY_CONTEXT},
+    requests::{Address, MCP_SESSION_ID, X_PROXY_CONTEXT},
     resume,
     server::{Ended, Position, Server, finish, is_media, session_of},
     streams::Waiting,
@@ -155,6 +154,12 @@ impl Exchange {
     /// Reads the response, whatever form the answer has.
     async fn read(self, response: Response<ResponseBody>) {
         let (head, body) = response.into_parts();
+        let names_session = self.is_initialize && head.headers.contains_key(MCP_SESSION_ID);
+        if names_session && session_of(&head.headers).is_none() {
+            let sentence = "the server's session id is not 1 to 1,024 visible ASCII characters";
+            let error = BackendError::new(ErrorKind::Protocol, "receive", sentence);
+            return self.fail(error.with_delivery(Delivery::MaybeSent)).await;
+        }
         let origin = self.origin(self.is_initialize.then(|| peer_of(&head.headers)));
         if is_media(&head.headers, "text/event-stream") {
             let events = Events::new(body, self.server.max_message);
@@ -195,18 +200,7 @@ impl Exchange {
         let Ok(text) = std::str::from_utf8(bytes) else {
             return self.without_answer(ErrorKind::Protocol, "the server's answer is not UTF-8").await;
         };
-        let mut answered = false;
-        if text.trim_start().starts_with('[') {
-            // the answers to a batch may be one (2025-03-26, basic/transports); some servers send one for a lone request too
-            if let Ok(Body::Batch(messages)) = Body::parse(bytes.to_vec()) {
-                for message in messages {
-                    answered |= self.server.take(message.as_str(), origin, over).await;
-                }
-            }
-        } else {
-            answered = self.server.take(text, origin, over).await;
-        }
-        if !answered {
+        if !self.server.take(text, origin, over).await {
             self.without_answer(ErrorKind::Protocol, "the server's JSON does not answer the request").await;
         }
     }

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use proxy_core::Backoff;
+use proxy_core::{Backoff, error::ErrorKind};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -25,13 +25,19 @@ pub(super) async fn listen(server: Arc<Server>, address: Address, over: Cancella
     let origin = Origin { route: address.route.clone(), wire: None, response: None, peer: None };
     let mut position = Position::default();
     let mut backoff = Backoff::new(FIRST_DELAY, LONGEST_DELAY);
+    let mut was_open = false;
     loop {
         let after = position.last_event_id.as_deref();
         let delay = match server.open(&address, after, Instant::now() + ATTEMPT, &over).await {
             Opening::Opened(mut events) => {
-                backoff.reset();
+                was_open = true;
+                let since = Instant::now();
                 let ended = server.read_events(&mut events, &origin, &mut position, &over).await;
                 let Ended::Broken(error) = ended else { return };
+                // some servers end it at once, each time
+                if since.elapsed() >= LONGEST_DELAY {
+                    backoff.reset();
+                }
                 if let Some(error) = error {
                     tracing::debug!(%error, route = ?address.route, "a standalone stream broke");
                 }
@@ -41,9 +47,18 @@ pub(super) async fn listen(server: Arc<Server>, address: Address, over: Cancella
                 tracing::debug!(status = status.as_u16(), "the server has no standalone stream");
                 return;
             }
+            // where only POST has a handler the same is said of every GET: the session need not be gone
+            Opening::Gone(_) if !was_open => {
+                tracing::debug!("the server has no standalone stream");
+                return;
+            }
             Opening::Gone(error) => return server.delivery.gone(&address.route, error).await,
             Opening::Over => return,
             Opening::Later(error, asked) => {
+                if error.kind() == ErrorKind::Protocol {
+                    // perhaps it is the event that the server does not know
+                    position.last_event_id = None;
+                }
                 server.metrics.receive_failed(&error);
                 tracing::debug!(%error, route = ?address.route, "a standalone stream could not be opened yet");
                 asked

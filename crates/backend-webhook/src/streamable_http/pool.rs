@@ -74,10 +74,12 @@ impl Pool {
         mut request: Outgoing,
         deadline: Instant,
     ) -> Result<Response<ResponseBody>, BackendError> {
+        let deadline = deadline.min(Instant::now() + self.timeout);
+        let mut backoff = Backoff::new(FIRST_DELAY, LONGEST_DELAY);
         loop {
-            let connection = match self.take() {
-                Some(connection) => connection,
-                None => self.connect(deadline.min(Instant::now() + self.timeout)).await?,
+            let (connection, is_new) = match self.take() {
+                Some(connection) => (connection, false),
+                None => (self.connect(deadline).await?, true),
             };
             match connection.exchange(request, self).await {
                 Ok(response) => return Ok(response),
@@ -86,8 +88,13 @@ impl Pool {
                     None => return Err(self.broken(failed.into_error())),
                 },
             }
-            if Instant::now() >= deadline {
-                return Err(self.unreachable("connections break before anything is sent", None));
+            if is_new {
+                // a load balancer without servers, say, takes connections and closes them
+                let next = Instant::now() + backoff.next_delay();
+                if next >= deadline {
+                    return Err(self.unreachable("connections break before anything is sent", None));
+                }
+                sleep_until(next).await;
             }
         }
     }

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use http::HeaderValue;
 use proxy_core::{Backoff, error::ErrorKind};
 use tokio::time::{Instant, sleep};
 
@@ -38,8 +39,13 @@ pub(super) async fn resume(exchange: &Exchange, origin: &Origin, mut position: P
         if Instant::now() >= until {
             return;
         }
-        let after = position.last_event_id.clone();
-        let mut events = match exchange.server.open(&exchange.address, after.as_deref(), until, over).await {
+        // without the id of an event a GET is for the standalone stream, which is not this request's
+        let after = position.last_event_id.clone().filter(|after| HeaderValue::from_str(after).is_ok());
+        let Some(after) = after else {
+            let sentence = "the server's response broke and cannot be continued; the request may have run";
+            return exchange.without_answer(ErrorKind::Unavailable, sentence).await;
+        };
+        let mut events = match exchange.server.open(&exchange.address, Some(&after), until, over).await {
             Opening::Opened(events) => events,
             Opening::Over => return,
             Opening::Gone(error) => {
@@ -63,7 +69,7 @@ pub(super) async fn resume(exchange: &Exchange, origin: &Origin, mut position: P
             Ended::Over => return,
             Ended::Broken(Some(error @ ReadError::TooLarge { .. })) => return exchange.unread(&error).await,
             Ended::Broken(_) => {
-                if position.last_event_id != after {
+                if position.last_event_id.as_ref() != Some(&after) {
                     backoff.reset();
                 }
             }

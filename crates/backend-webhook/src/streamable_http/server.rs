@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Response, header::CONTENT_TYPE};
 use http_body_util::BodyExt as _;
-use proxy_core::{BackendMetrics, error::BackendError, id::RemoteSession};
+use proxy_core::{BackendMetrics, error::BackendError, id::RemoteSession, message::Body};
 use tokio::time::{Instant, timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -114,8 +114,29 @@ impl Server {
         }
     }
 
-    /// Hands a message over that came on a stream. Whether it ends the wait for the answer.
+    /// Hands over what the server sent in one go: a message, or several in an array, as a server of revision 2025-03-26 may send
+    /// them (basic/transports, sending messages to the server). Whether it ends the wait for the answer.
     pub(super) async fn take(&self, text: &str, origin: &Origin, over: &CancellationToken) -> bool {
+        if !text.trim_ascii_start().starts_with('[') {
+            return self.take_message(text, origin, over).await;
+        }
+        let mut answered = false;
+        match Body::parse(text.as_bytes().to_vec()) {
+            Ok(Body::Batch(messages)) => {
+                for message in messages {
+                    answered |= self.take_message(message.as_str(), origin, over).await;
+                }
+            }
+            Ok(Body::Single(_)) => {}
+            Err(error) => {
+                self.metrics.malformed();
+                tracing::debug!(%error, route = ?origin.route, "the server sent what is no message");
+            }
+        }
+        answered
+    }
+
+    async fn take_message(&self, text: &str, origin: &Origin, over: &CancellationToken) -> bool {
         match self.delivery.deliver(origin, text, over).await {
             Ok(Some(Answer::Awaited)) => true,
             Ok(Some(Answer::Other | Answer::Nameless) | None) => false,

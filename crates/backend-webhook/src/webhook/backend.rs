@@ -132,12 +132,17 @@ impl WebhookBackend {
         let request_id = about.filter(|_| matches!(message, Message::Request(_)));
         let body = Bytes::from(message.into_text());
         self.check_size(body.len())?;
-        let timeout = self.client.timeout();
-        let deadline = context.deadline.min(Instant::now() + timeout);
-        // Connecting has a limit of its own, so the receipt has at least this long.
+        let (timeout, started) = (self.client.timeout(), Instant::now());
+        if context.deadline <= started {
+            let message = "the message waited too long to be sent";
+            return Err(BackendError::new(ErrorKind::Unavailable, "send", message));
+        }
+        let deadline = context.deadline.min(started + timeout);
+        // Connecting has a limit of its own, so the receipt has at least this long; but nothing is sent that nobody waits for any more.
         let request = || {
+            let left = context.deadline.saturating_duration_since(Instant::now());
             let request = self.client.request(Method::POST, &self.server_url);
-            request.headers(headers.clone()).body(body.clone()).timeout(timeout * 2)
+            request.headers(headers.clone()).body(body.clone()).timeout(left.min(timeout * 2))
         };
         let mut response = self.client.send("send", deadline, request).await?;
         let body = read_body("send", &mut response, LONGEST_RECEIPT).await;

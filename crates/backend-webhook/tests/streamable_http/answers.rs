@@ -45,6 +45,21 @@ async fn initialize_goes_without_a_session_and_learns_the_servers() {
     assert_eq!(text(inbound, wire.route()), answer(&wire));
 }
 
+/// 2025-11-25, basic/transports, session management: visible ASCII characters only.
+#[tokio::test]
+async fn a_session_id_that_cannot_be_named_fails_initialize() {
+    let mut world = World::start().await;
+    for bad in [" ", "a b", "\u{e9}", &"x".repeat(1_025)] {
+        let wire = WireId::new(world.route(), 0);
+        let sending = world.send(initialize(&wire));
+        let response = axum::http::Response::builder().header("content-type", "application/json");
+        let response = response.header("mcp-session-id", bad).body(answer(&wire).into()).unwrap();
+        world.server.got().await.respond(response);
+        assert_eq!(sending.outcome().await.unwrap().session, None);
+        assert_eq!(world.failure(&wire).await.kind(), proxy_core::error::ErrorKind::Protocol, "{bad}");
+    }
+}
+
 #[tokio::test]
 async fn later_messages_name_session_version_and_the_operators_headers() {
     let mut world =

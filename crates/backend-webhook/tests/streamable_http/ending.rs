@@ -53,6 +53,21 @@ async fn a_cancellation_overtakes_the_answer_of_a_server_that_answers_in_json() 
 }
 
 #[tokio::test]
+async fn a_cancelled_requests_stream_is_closed_though_the_server_refuses_to_know() {
+    let mut world = World::start().await;
+    let route = world.route();
+    let (wire, sending, got) = world.call(&route, 1).await;
+    let events = got.stream();
+    sending.outcome().await.unwrap();
+    let mut cancelled = outbound(&route, 2, &cancellation(&wire));
+    cancelled.about = Some(wire.clone());
+    let telling = world.send(cancelled);
+    world.server.got().await.status(500);
+    telling.outcome().await.unwrap_err();
+    events.closed().await;
+}
+
+#[tokio::test]
 async fn closing_ends_the_session_and_all_of_its_streams() {
     let mut world = World::start().await;
     let (route, other) = (world.route(), world.route());

@@ -72,6 +72,67 @@ async fn an_event_may_come_in_any_pieces() {
     assert_eq!(world.message(&route).await, answer(&wire));
 }
 
+/// WHATWG HTML, 9.2.6, interpreting an event stream.
+#[tokio::test]
+async fn what_event_streams_may_hold_beside_messages_is_passed_over() {
+    let mut world = World::start().await;
+    let route = world.route();
+    for (number, around) in (1..).zip([
+        ["\u{feff}", "\n\n"],
+        ["event\nid\nretry\n", "\n\n"],
+        ["comment: not a field\nx\n", "\ndata-x: {}\n\n"],
+        ["retry: soon\nretry: 7s\nretry: 99999999999999999999\n", "\n\n"],
+        ["event: other\nevent: message\nid: 1\nid: 2\nretry: 1\nretry: 2\n", "\n\n"],
+        ["id: a\u{0}b\n", "\n\n"],
+        [":\n\n: ping - 2026-11-23\r\n\r\n", "\r\r"],
+        ["", "\n\nthe: rest\n\n"],
+    ]) {
+        let (wire, sending, got) = world.call(&route, number).await;
+        let [before, after] = around;
+        got.answer(200, "text/event-stream", &format!("{before}data: {}{after}", answer(&wire)));
+        sending.outcome().await.unwrap();
+        assert_eq!(world.message(&route).await, answer(&wire), "{around:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_message_may_have_many_lines() {
+    let mut world = World::start().await;
+    let route = world.route();
+    let (wire, sending, got) = world.call(&route, 1).await;
+    got.answer(
+        200,
+        "text/event-stream",
+        &format!(
+            "data: {{\"jsonrpc\":\"2.0\",\ndata: \"id\":\"{wire}\",\r\ndata:\"result\":\rdata:{{}}}}\n\n"
+        ),
+    );
+    sending.outcome().await.unwrap();
+    let whole = format!("{{\"jsonrpc\":\"2.0\",\n\"id\":\"{wire}\",\n\"result\":\n{{}}}}");
+    assert_eq!(world.message(&route).await, whole);
+}
+
+/// 2025-03-26, basic/transports, sending messages to the server: what comes on a stream may be batched.
+#[tokio::test]
+async fn an_event_may_hold_a_batch() {
+    let mut world = World::start().await;
+    let route = world.route();
+    let (wire, sending, got) = world.call(&route, 1).await;
+    let events = got.stream();
+    events.message(&format!("[{LOG},{LOG}]")).await;
+    events.message(&format!("[{LOG},{}]", answer(&wire))).await;
+    sending.outcome().await.unwrap();
+    for _ in 0..3 {
+        assert_eq!(world.message(&route).await, LOG);
+    }
+    assert_eq!(world.message(&route).await, answer(&wire));
+    events.closed().await;
+    let standalone = world.listening(&route).await.stream();
+    standalone.message(&format!("[{LOG},{LOG}]")).await;
+    assert_eq!(world.message(&route).await, LOG);
+    assert_eq!(world.message(&route).await, LOG);
+}
+
 #[tokio::test]
 async fn what_is_no_message_is_counted_and_passed_over() {
     let mut world = World::start().await;
@@ -105,7 +166,8 @@ async fn what_answers_nothing_ends_the_exchange() {
         ("application/json", &other, ErrorKind::Protocol),
         ("text/event-stream", "", ErrorKind::Unavailable),
         ("text/event-stream; charset=utf-8", "data: \u{fffd}", ErrorKind::Unavailable),
-        ("text/event-stream", "nonsense\n\n", ErrorKind::Protocol),
+        // what is no field is ignored
+        ("text/event-stream", "nonsense\n\n", ErrorKind::Unavailable),
     ] {
         let (wire, sending, got) = world.call(&route, 1).await;
         got.answer(200, media, body);

@@ -150,7 +150,7 @@ async fn a_server_that_is_not_there_ends_the_request_before_its_deadline() {
     let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let world = World::with(|config| {
         config.server_url = format!("http://{nobody}/mcp");
-        config.timeout = Duration::from_millis(300);
+        config.timeout = Duration::from_millis(50);
     })
     .await;
     let wire = WireId::new(world.route(), 1);

@@ -78,6 +78,36 @@ async fn what_cannot_go_on_ends_the_exchange_and_a_lost_session_all_of_them() {
 }
 
 #[tokio::test]
+async fn an_event_id_may_be_any_text() {
+    let mut world = World::start().await;
+    let route = world.route();
+    let (wire, sending, got) = world.call(&route, 1).await;
+    got.answer(200, "text/event-stream", "id: é/1\nretry: 50\ndata:\n\n");
+    sending.outcome().await.unwrap();
+    let got = world.server.got().await;
+    assert_eq!(got.headers["last-event-id"].as_bytes(), "é/1".as_bytes());
+    got.stream().message(&answer(&wire)).await;
+    assert_eq!(world.message(&route).await, answer(&wire));
+}
+
+/// A GET without an event id is for the standalone stream, whose messages are not this request's.
+#[tokio::test]
+async fn a_response_whose_place_cannot_be_named_does_not_go_on() {
+    let mut world = World::start().await;
+    let route = world.route();
+    let (wire, sending, got) = world.call(&route, 1).await;
+    got.answer(200, "text/event-stream", "id: a\u{1}b\nretry: 50\ndata:\n\n");
+    sending.outcome().await.unwrap();
+    assert_eq!(world.failure(&wire).await.kind(), ErrorKind::Unavailable);
+    let (wire, sending, got) = world.call(&route, 2).await;
+    got.answer(200, "text/event-stream", "id: 1\nretry: 50\ndata:\n\n");
+    sending.outcome().await.unwrap();
+    world.server.got().await.answer(200, "text/event-stream", "id\ndata:\n\n");
+    assert_eq!(world.failure(&wire).await.kind(), ErrorKind::Unavailable);
+    assert!(!world.server.has_more());
+}
+
+#[tokio::test]
 async fn without_event_ids_the_exchange_ends_at_once() {
     let mut world = World::start().await;
     let route = world.route();

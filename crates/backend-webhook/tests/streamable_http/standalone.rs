@@ -1,10 +1,12 @@
 //! The standalone stream of a session.
 
+use std::time::{Duration, Instant};
+
 use axum::http::Method;
 use proxy_core::backend::Backend as _;
 
 use crate::{
-    harness::{INITIALIZED, LOG, SESSION, World, outbound, text},
+    harness::{INITIALIZED, LOG, SESSION, World, answer, outbound, text},
     server::Server,
 };
 
@@ -54,6 +56,55 @@ async fn a_server_without_one_is_not_asked_again() {
     assert_eq!(got.method, Method::POST);
     drop(sending);
     assert!(world.nothing_delivered());
+}
+
+/// Express, for one, says so where only POST has a handler; the official clients go on without the stream.
+#[tokio::test]
+async fn a_server_that_knows_only_post_has_none_and_keeps_its_session() {
+    for (status, body) in [(404, "Cannot GET /mcp"), (400, "Bad Request"), (501, "")] {
+        let mut world = World::start().await;
+        let route = world.route();
+        world.listening(&route).await.answer(status, "text/html", body);
+        let (wire, sending, got) = world.call(&route, 2).await;
+        assert_eq!(got.method, Method::POST, "{status}");
+        got.json(&answer(&wire));
+        sending.outcome().await.unwrap();
+        assert_eq!(world.message(&route).await, answer(&wire), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_ends_it_at_once_is_asked_ever_more_rarely() {
+    let mut world = World::start().await;
+    let route = world.route();
+    drop(world.listening(&route).await.stream());
+    let mut before = Instant::now();
+    let mut pauses = Vec::new();
+    for _ in 0..4 {
+        drop(world.server.got().await.stream());
+        pauses.push(before.elapsed());
+        before = Instant::now();
+    }
+    assert!(pauses[3] > Duration::from_millis(1000), "{pauses:?}");
+}
+
+#[tokio::test]
+async fn an_event_that_the_server_has_forgotten_is_not_asked_for_again() {
+    let mut world = World::start().await;
+    let route = world.route();
+    let events = world.listening(&route).await.stream();
+    events.raw("retry: 50\n\n").await;
+    events.numbered("7", LOG).await;
+    world.message(&route).await;
+    events.breaks().await;
+    let got = world.server.got().await;
+    assert_eq!(got.header("last-event-id"), Some("7"));
+    let error = r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"Invalid event ID"}}"#;
+    got.answer(400, "application/json", error);
+    let got = world.server.got().await;
+    assert_eq!(got.header("last-event-id"), None);
+    got.stream().message(LOG).await;
+    assert_eq!(world.message(&route).await, LOG);
 }
 
 #[tokio::test]

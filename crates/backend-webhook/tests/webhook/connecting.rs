@@ -9,7 +9,7 @@ use proxy_core::{
     backend::Backend as _,
     error::{Delivery, ErrorKind},
 };
-use tokio::{io::AsyncReadExt as _, net::TcpListener};
+use tokio::{io::AsyncReadExt as _, net::TcpListener, time::Instant};
 
 use crate::harness::{CALL, Server, World, in_time, outbound};
 
@@ -58,6 +58,25 @@ async fn connecting_is_given_up_after_the_timeout() {
     let error = world.send(outbound(&world.route(), CALL)).outcome().await.unwrap_err();
     assert_eq!((error.kind(), error.delivery()), (ErrorKind::Unavailable, Delivery::NotSent));
     assert!(error.to_string().contains("refuses connections"), "{error}");
+}
+
+#[tokio::test]
+async fn nothing_is_sent_past_the_requests_own_deadline() {
+    // takes connections and never gets through with TLS
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://{}/mcp/request", silent.local_addr().unwrap());
+    let world = World::with(|config| config.server_url = url).await;
+    let mut message = outbound(&world.route(), CALL);
+    message.context.deadline = Instant::now() + Duration::from_millis(300);
+    let since = Instant::now();
+    let error = world.send(message).outcome().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert!(since.elapsed() < Duration::from_secs(5), "{:?}", since.elapsed());
+    // one that waited too long already is certain not to have been sent
+    let mut late = outbound(&world.route(), CALL);
+    late.context.deadline = Instant::now();
+    let error = world.send(late).outcome().await.unwrap_err();
+    assert_eq!((error.kind(), error.delivery()), (ErrorKind::Unavailable, Delivery::NotSent));
 }
 
 #[tokio::test]
