@@ -198,7 +198,7 @@ async fn post(request: reqwest::RequestBuilder) {
             return;
         }
         let seconds = response.headers()["retry-after"].to_str().unwrap().parse().unwrap();
-        sleep(Duration::from_secs(seconds)).await;
+        sleep(Duration::from_secs(seconds)).await; // allowed: the time that the proxy asks for
     }
 }
 
