@@ -183,18 +183,16 @@ impl StreamableHttpBackend {
         let method: Option<Box<str>> = outbound.message.method().map(Into::into);
         let request = self.request(outbound, &address)?;
         let posted = self.post(request, &address, deadline).await;
-        if method.as_deref() == Some("notifications/cancelled") {
+        if let (Some("notifications/cancelled"), Some(wire)) = (method.as_deref(), &about) {
             // nobody waits for that answer any more, whether or not the server knows
-            about.iter().for_each(|wire| self.server.streams.end(wire));
+            self.server.streams.end(wire);
         }
         posted?;
-        match method.as_deref() {
-            Some("notifications/initialized") if address.session.is_some() => {
-                if let Some(over) = self.server.streams.listen(&address.route) {
-                    self.server.readers.spawn(listen(Arc::clone(&self.server), address, over));
-                }
-            }
-            _ => {}
+        if method.as_deref() == Some("notifications/initialized")
+            && address.session.is_some()
+            && let Some(over) = self.server.streams.listen(&address.route)
+        {
+            self.server.readers.spawn(listen(Arc::clone(&self.server), address, over));
         }
         Ok(Sent::default())
     }

@@ -18,7 +18,7 @@ use super::{
 #[derive(Debug)]
 pub(super) enum Opening {
     /// It is open.
-    Opened(Events),
+    Opened(Box<Events>),
     /// The server has no such stream, and never will.
     Absent(StatusCode),
     /// The server does not know the session.
@@ -52,7 +52,7 @@ impl Server {
         };
         if head.status.is_success() {
             if is_media(&head.headers, "text/event-stream") {
-                return Opening::Opened(Events::new(body, self.max_message));
+                return Opening::Opened(Box::new(Events::new(body, self.max_message)));
             }
             return Opening::Absent(head.status);
         }

@@ -65,7 +65,7 @@ pub(super) async fn resume(exchange: &Exchange, origin: &Origin, mut position: P
             }
         };
         match exchange.server.read_events(&mut events, origin, &mut position, over).await {
-            Ended::Answered => return finish(events).await,
+            Ended::Answered => return finish(*events).await,
             Ended::Over => return,
             Ended::Broken(Some(error @ ReadError::TooLarge { .. })) => return exchange.unread(&error).await,
             Ended::Broken(_) => {
