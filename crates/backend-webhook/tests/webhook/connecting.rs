@@ -9,7 +9,11 @@ use proxy_core::{
     backend::Backend as _,
     error::{Delivery, ErrorKind},
 };
-use tokio::{io::AsyncReadExt as _, net::TcpListener, time::Instant};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+    time::Instant,
+};
 
 use crate::harness::{CALL, Server, World, in_time, outbound};
 
@@ -86,14 +90,35 @@ async fn what_may_have_arrived_is_not_sent_again() {
     let world = World::with(|config| config.server_url = url).await;
     let sending = world.send(outbound(&world.route(), CALL));
     let (mut connection, _) = in_time(listener.accept()).await.unwrap();
-    let mut request = Vec::new();
-    while !request.ends_with(CALL.as_bytes()) {
-        assert!(in_time(connection.read_buf(&mut request)).await.unwrap() > 0);
-    }
+    read_call(&mut connection).await;
     drop(connection);
     let error = sending.outcome().await.unwrap_err();
     assert_eq!((error.kind(), error.delivery()), (ErrorKind::Unavailable, Delivery::MaybeSent));
     // the next connection is the next message's
+    let mut server = Server::on(listener);
+    let sending = world.send(outbound(&world.route(), OTHER));
+    let got = server.got().await;
+    assert_eq!(got.body, OTHER);
+    got.answer(200, "");
+    sending.outcome().await.unwrap();
+    assert!(!server.has_more());
+}
+
+#[tokio::test]
+async fn what_may_have_arrived_over_a_kept_connection_is_not_sent_again_either() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/mcp/request", listener.local_addr().unwrap());
+    let world = World::with(|config| config.server_url = url).await;
+    let sending = world.send(outbound(&world.route(), CALL));
+    let (mut connection, _) = in_time(listener.accept()).await.unwrap();
+    read_call(&mut connection).await;
+    connection.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+    sending.outcome().await.unwrap();
+    let sending = world.send(outbound(&world.route(), CALL));
+    read_call(&mut connection).await;
+    drop(connection);
+    let error = sending.outcome().await.unwrap_err();
+    assert_eq!((error.kind(), error.delivery()), (ErrorKind::Unavailable, Delivery::MaybeSent));
     let mut server = Server::on(listener);
     let sending = world.send(outbound(&world.route(), OTHER));
     let got = server.got().await;
@@ -126,5 +151,12 @@ async fn a_check_asks_for_nothing() {
             got.answer(status, "");
         });
         assert_eq!(checked.is_ok(), is_fine, "{status}");
+    }
+}
+
+async fn read_call(connection: &mut TcpStream) {
+    let mut request = Vec::new();
+    while !request.ends_with(CALL.as_bytes()) {
+        assert!(in_time(connection.read_buf(&mut request)).await.unwrap() > 0);
     }
 }
