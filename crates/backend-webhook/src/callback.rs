@@ -14,6 +14,7 @@ use std::{
     fmt,
     net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use axum::{Router, http::HeaderName, routing::any};
@@ -24,7 +25,7 @@ use proxy_core::{
     error::{BackendError, ErrorKind},
     id::{InstanceId, RouteKey},
 };
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub(crate) use self::refusal::NO_SESSION;
@@ -33,6 +34,10 @@ use crate::config::CallbackSettings;
 
 /// The path where `webhook_url` is left out.
 const DEFAULT_PATH: &str = "callback";
+
+/// How long, once it is told to stop, a callback may take that has begun: shorter than any grace period, and who does not finish one
+/// must not hold up the program's end.
+const LAST_REQUEST: Duration = Duration::from_secs(5);
 
 /// What an endpoint is built with, beside its settings.
 pub(crate) struct CallbackParts<'parts> {
@@ -148,7 +153,7 @@ impl Callback {
         Ok(())
     }
 
-    /// Takes callbacks until `shutdown` fires, then finishes those in hand.
+    /// Takes callbacks until `shutdown` fires, then gives those in hand 5 s to finish.
     pub(crate) async fn run(&self, shutdown: CancellationToken) {
         let listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner).take();
         match listener {
@@ -159,8 +164,11 @@ impl Callback {
             }
             None => shutdown.cancelled().await,
         }
-        self.shared.in_hand.close();
-        self.shared.in_hand.wait().await;
+        let in_hand = &self.shared.in_hand;
+        in_hand.close();
+        if timeout(LAST_REQUEST, in_hand.wait()).await.is_err() {
+            tracing::warn!(callbacks = in_hand.len(), "callbacks were not finished before the end");
+        }
     }
 }
 

@@ -16,6 +16,8 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use super::LAST_REQUEST;
+
 /// The most connections at once; more wait in the system's queue.
 const MAX_CONNECTIONS: usize = 1024;
 
@@ -25,10 +27,6 @@ const MAX_BUFFER: usize = 64 * 1024;
 /// How long a connection may be idle, or take over a request's head. Longer than HTTP clients keep connections for reuse, so
 /// that it is them who close: a callback that meets a closing connection is lost.
 const IDLE_TIMEOUT: Duration = Duration::from_mins(2);
-
-/// How long, once it is told to stop, a request may take that has begun: shorter than any grace period, and who does not finish one
-/// must not hold up the program's end.
-const LAST_REQUEST: Duration = Duration::from_secs(5);
 
 /// How long to wait after the system had no room for another connection.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(200);

@@ -7,7 +7,7 @@ use proxy_core::{
 use reqwest::StatusCode;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
+    net::{TcpListener, TcpStream},
     sync::oneshot,
     time::{Instant, pause, resume},
 };
@@ -71,6 +71,32 @@ async fn a_request_that_is_never_finished_does_not_hold_up_the_end() {
         assert!(since.elapsed().as_secs() <= 5, "{:?}", since.elapsed());
         resume();
     }
+}
+
+#[tokio::test]
+async fn nor_does_one_on_a_shared_port() {
+    let mut world = World::with(|config| {
+        config.share = true;
+        config.webhook_url = "http://proxy.example.com/callback".to_owned();
+    })
+    .await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let app = world.backend.callback_routes();
+    let mut serving = tokio::task::JoinSet::new();
+    serving.spawn(async move { axum::serve(listener, app).await.unwrap() });
+    let url = |route| world.backend.callback_url(&route).replace("proxy.example.com", &address.to_string());
+    let mut silent = TcpStream::connect(address).await.unwrap();
+    let unfinished = url(world.route());
+    let path = &unfinished[unfinished.find("/callback").unwrap()..];
+    let head = format!("POST {path} HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\n{{");
+    silent.write_all(head.as_bytes()).await.unwrap();
+    world.client.post(url(world.route())).body(ANSWER).send().await.unwrap();
+    pause();
+    let since = Instant::now();
+    world.shutdown.cancel();
+    world.stopped().await;
+    assert!(since.elapsed().as_secs() <= 5, "{:?}", since.elapsed());
 }
 
 #[tokio::test]
