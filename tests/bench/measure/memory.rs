@@ -100,7 +100,7 @@ async fn sessions_with_a_stream_to_the_server(plan: &Plan, proxy: &Path, report:
     let with = proxy.resident_bytes()?;
     report.add(GROUP, format!("{OVER}: with {count} idle sessions"), megabytes(with), "MB");
     let name = format!("{OVER}: an idle session with its stream from the server, of {count}");
-    report.add_against(GROUP, name, each(none, with, count), "bytes", SESSION_WITH_STREAM);
+    report.add(GROUP, name, each(none, with, count), "bytes");
     Ok(())
 }
 
