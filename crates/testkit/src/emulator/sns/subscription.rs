@@ -14,15 +14,20 @@ pub(super) struct Subscription {
     pub(super) topic_arn: String,
     /// The queue's ARN.
     pub(super) endpoint: String,
+    /// Whether it waits for the queue's owner to confirm it, and delivers nothing until then.
+    pub(super) is_pending: bool,
     attributes: BTreeMap<String, String>,
     /// The filter that holds now: the one of the attributes, once it has taken effect.
     filter: Option<FilterPolicy>,
 }
 
 impl Subscription {
+    /// A queue of another account's is subscribed once its owner confirms (AWS, "Sending Amazon SNS messages to an Amazon SQS queue in
+    /// a different account"), which this emulator does not offer.
     pub(super) fn new(arn: String, topic_arn: &str, endpoint: &str) -> Self {
+        let is_pending = endpoint.split(':').nth(4) != Some(ACCOUNT_ID);
         let (topic_arn, endpoint) = (topic_arn.to_owned(), endpoint.to_owned());
-        Self { arn, topic_arn, endpoint, attributes: BTreeMap::new(), filter: None }
+        Self { arn, topic_arn, endpoint, is_pending, attributes: BTreeMap::new(), filter: None }
     }
 
     /// Sets one attribute; a filter policy takes effect with [`apply_filter`](Self::apply_filter).
@@ -42,8 +47,13 @@ impl Subscription {
         self.filter = policy.and_then(|policy| FilterPolicy::parse(policy).ok());
     }
 
+    /// What a list shows in the place of its ARN while it is not confirmed (AWS, `ListSubscriptionsByTopic`).
+    pub(super) fn listed_arn(&self) -> &str {
+        if self.is_pending { "PendingConfirmation" } else { &self.arn }
+    }
+
     pub(super) fn accepts(&self, attributes: &Attributes) -> bool {
-        self.filter.as_ref().is_none_or(|filter| filter.accepts(attributes))
+        !self.is_pending && self.filter.as_ref().is_none_or(|filter| filter.accepts(attributes))
     }
 
     pub(super) fn is_raw(&self) -> bool {
@@ -67,7 +77,7 @@ impl Subscription {
             ("ConfirmationWasAuthenticated", "true"),
             ("Endpoint", &self.endpoint),
             ("Owner", ACCOUNT_ID),
-            ("PendingConfirmation", "false"),
+            ("PendingConfirmation", if self.is_pending { "true" } else { "false" }),
             ("Protocol", "sqs"),
             ("RawMessageDelivery", "false"),
             ("SubscriptionArn", &self.arn),

@@ -12,7 +12,8 @@ const MOST_FILTERS: usize = 200;
 impl State {
     /// Subscribes a queue, or finds its subscription if the attributes are the same; the subscription's ARN.
     ///
-    /// The queue need not exist. Within one account a subscription needs no confirmation.
+    /// The queue need not exist. Within one account a subscription needs no confirmation; where it needs one, its ARN is told at once
+    /// only if `ReturnSubscriptionArn` says so (AWS, `Subscribe`).
     pub(in super::super) fn subscribe(&mut self, form: &Form) -> Result<String, ServiceError> {
         let topic_arn = form.required("TopicArn")?;
         let endpoint = form.get("Endpoint").unwrap_or_default();
@@ -56,8 +57,9 @@ impl State {
         if !self.sns.filters_are_held {
             subscription.apply_filter();
         }
+        let is_told = !subscription.is_pending || form.get("ReturnSubscriptionArn") == Some("true");
         self.sns.subscriptions.insert(arn.clone(), subscription);
-        Ok(arn)
+        Ok(if is_told { arn } else { "pending confirmation".to_owned() })
     }
 
     /// Ends a subscription; one that is gone already is no error.
@@ -125,7 +127,7 @@ fn subscription_arn(form: &Form) -> Result<&str, ServiceError> {
 fn listed<'a>(subscriptions: impl Iterator<Item = &'a Subscription>, form: &Form) -> Vec<Xml> {
     let member = |subscription: &Subscription| {
         [
-            ("SubscriptionArn", subscription.arn.as_str()),
+            ("SubscriptionArn", subscription.listed_arn()),
             ("Owner", ACCOUNT_ID),
             ("Protocol", "sqs"),
             ("Endpoint", &subscription.endpoint),

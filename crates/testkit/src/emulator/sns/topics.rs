@@ -40,15 +40,16 @@ impl State {
 
     pub(super) fn get_topic_attributes(&mut self, form: &Form) -> Result<Vec<Xml>, ServiceError> {
         let topic_arn = form.required("TopicArn")?;
-        let confirmed = self.sns.of_topic(topic_arn).count();
+        let all = self.sns.of_topic(topic_arn).count();
+        let pending = self.sns.of_topic(topic_arn).filter(|subscription| subscription.is_pending).count();
         let topic = self.sns.topic(topic_arn)?;
         let mut attributes = topic.attributes();
         attributes.extend(
             [
                 ("TopicArn", topic_arn.to_owned()),
                 ("Owner", ACCOUNT_ID.to_owned()),
-                ("SubscriptionsConfirmed", confirmed.to_string()),
-                ("SubscriptionsPending", "0".to_owned()),
+                ("SubscriptionsConfirmed", (all - pending).to_string()),
+                ("SubscriptionsPending", pending.to_string()),
                 ("SubscriptionsDeleted", topic.subscriptions_deleted.to_string()),
             ]
             .map(|(name, value)| (name.to_owned(), value)),

@@ -38,6 +38,23 @@ async fn a_queue_is_subscribed_once() {
     assert!(unsubscribe.unwrap_err().into_service_error().is_invalid_parameter_exception());
 }
 
+/// AWS, "Sending Amazon SNS messages to an Amazon SQS queue in a different account", and `ReturnSubscriptionArn` of `Subscribe`.
+#[tokio::test]
+async fn a_queue_of_another_account_waits_for_its_owner() {
+    let (emulator, topic, _) = with_topic(&[]).await;
+    let client = emulator.sns_client();
+    let other = QUEUE.replace("000000000000", "123456789012");
+    let subscribe = || client.subscribe().topic_arn(&topic).protocol("sqs").endpoint(&other);
+    let arn = subscribe().return_subscription_arn(true).send().await.unwrap().subscription_arn.unwrap();
+    assert!(arn.starts_with(&format!("{topic}:")), "{arn}");
+    let list = client.list_subscriptions_by_topic().topic_arn(&topic).send().await.unwrap();
+    assert_eq!(list.subscriptions()[0].subscription_arn(), Some("PendingConfirmation"));
+    let get = client.get_subscription_attributes().subscription_arn(&arn).send().await.unwrap();
+    assert_eq!(get.attributes().unwrap()["PendingConfirmation"], "true");
+    client.publish().topic_arn(&topic).message("m").send().await.unwrap();
+    assert_eq!(emulator.depth("q").unwrap().visible, 0);
+}
+
 #[tokio::test]
 async fn what_cannot_be_subscribed_is_refused() {
     let (emulator, topic, _) = with_topic(&[]).await;
