@@ -93,7 +93,7 @@ fn timeouts_of(client: &Client) -> TimeoutConfigBuilder {
 }
 
 /// The region in a queue's URL, as AWS builds them: `https://sqs.{region}.amazonaws.com[.cn]/{account}/{name}`, or in an ARN.
-pub(crate) fn region_of(used: &str) -> Option<&str> {
+pub fn region_of(used: &str) -> Option<&str> {
     if let Some(arn) = used.strip_prefix("arn:") {
         return arn.split(':').nth(2).filter(|region| !region.is_empty());
     }

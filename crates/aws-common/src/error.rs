@@ -144,9 +144,13 @@ fn kind_of(code: &str, status: u16) -> ErrorKind {
         | "KMSThrottling"
         | "OverLimit"
         | "SlowDown" => ErrorKind::Throttled,
-        "NonExistentQueue" | "QueueDoesNotExist" | "InvalidAddress" | "NotFound" | "NotFoundException" => {
-            ErrorKind::Config
-        }
+        "NonExistentQueue"
+        | "QueueDoesNotExist"
+        | "InvalidAddress"
+        | "NotFound"
+        | "NotFoundException"
+        | "ResourceNotFound"
+        | "ResourceNotFoundException" => ErrorKind::Config,
         "BatchRequestTooLong" => ErrorKind::TooLarge,
         _ if code.starts_with("AccessDenied") || is_of_kms(code) => ErrorKind::Denied,
         "AuthorizationError"
@@ -154,6 +158,8 @@ fn kind_of(code: &str, status: u16) -> ErrorKind {
         | "InvalidClientTokenId"
         | "UnrecognizedClientException"
         | "SignatureDoesNotMatch"
+        | "InvalidSignatureException"
+        | "RequestTimeTooSkewed"
         | "IncompleteSignature"
         | "ExpiredToken"
         | "ExpiredTokenException"
@@ -208,6 +214,8 @@ mod tests {
             ("Throttled", false, ErrorKind::Throttled, Delivery::NotSent),
             ("AuthorizationError", true, ErrorKind::Denied, Delivery::NotSent),
             ("KMSAccessDenied", true, ErrorKind::Denied, Delivery::NotSent),
+            // what SQS says of a clock that is off, with status 400
+            ("InvalidSignatureException", true, ErrorKind::Denied, Delivery::NotSent),
             ("KMSThrottling", true, ErrorKind::Throttled, Delivery::NotSent),
             ("InternalError", false, ErrorKind::Unavailable, Delivery::MaybeSent),
         ] {

@@ -11,7 +11,8 @@ pub use self::{
     clock::{DateObserver, clock},
     policy::{Statement, policy, queue_arn},
     provisioned_queue::{
-        MAX_RECEIVE_COUNT, ProvisionedQueue, dead_letters_url, provision_queue, provision_request_queue,
+        MAX_RECEIVE_COUNT, PROVISIONED_TAG, ProvisionedQueue, dead_letters_url, is_provisioned,
+        provision_queue, provision_request_queue,
     },
-    readers::readers,
+    readers::{TAKEN_AWAY, readers},
 };

@@ -5,7 +5,9 @@ use std::time::Duration;
 use aws_common::{
     Queue, QueueAttributes, QueueMaker, QueuePermission, QueuePlan,
     client::{self, SdkConfig},
-    operator::{DateObserver, clock, failed, identity, is_there, left_behind, permission, readers, region},
+    operator::{
+        DateObserver, TAKEN_AWAY, clock, failed, identity, is_there, left_behind, permission, readers, region,
+    },
 };
 use aws_sdk_sqs::{Client, config::Builder, types::QueueAttributeName};
 use prometheus_client::registry::Registry;
@@ -71,10 +73,14 @@ async fn given(client: &Client, replies: &Queue, report: Report<'_, Check>) {
         granted &= matches!(check.verdict, Verdict::Good(_));
         report(check);
     }
-    report(if granted {
-        Box::pin(readers(client, replies)).await
+    let hindered = if found.contains_key(&QueueAttributeName::RedrivePolicy) {
+        Some(TAKEN_AWAY)
     } else {
-        Check::skipped(format!("readers of {}", replies.name()), "a permission is missing")
+        (!granted).then_some("a permission is missing")
+    };
+    report(match hindered {
+        None => Box::pin(readers(client, replies)).await,
+        Some(why) => Check::skipped(format!("readers of {}", replies.name()), why),
     });
 }
 

@@ -16,7 +16,8 @@ use crate::{
 /// A failed check, with the remedy that the error names.
 pub fn failed(subject: impl Into<Box<str>>, error: &BackendError) -> Check {
     let text = error.to_string();
-    match text.split_once(": ") {
+    let said = text.split_once(": ").filter(|_| error.kind() != ErrorKind::Unavailable);
+    match said {
         Some((what, remedy)) => Check::failed(subject, what, remedy),
         None => Check::failed(subject, text.as_str(), remedy_of(error.kind())),
     }
@@ -128,5 +129,12 @@ mod tests {
     fn what_an_error_says_to_do_is_the_remedy() {
         let error = BackendError::new(ErrorKind::Denied, "start", "access is denied: grant sqs:SendMessage");
         assert_eq!(failed("x", &error), Check::failed("x", "access is denied", "grant sqs:SendMessage"));
+    }
+
+    #[test]
+    fn what_is_out_of_reach_is_not_mended_by_saying_so() {
+        let text = "the queue cannot be reached: no connection";
+        let error = BackendError::new(ErrorKind::Unavailable, "start", text);
+        assert_eq!(failed("x", &error), Check::failed("x", text, remedy_of(ErrorKind::Unavailable)));
     }
 }

@@ -10,7 +10,7 @@ use proxy_core::{
 use serde_json::{Value, json};
 
 use super::queue_arn;
-use crate::{attributes::is_fifo, error::Call};
+use crate::{attributes::is_fifo, client::region_of, error::Call};
 
 /// How often a request may be received and not deleted before it goes to the dead-letter queue. A server deletes what it took, so
 /// that many have died over it.
@@ -22,9 +22,9 @@ const RETENTION: &str = "7200";
 /// The longest retention, in seconds (AWS, `MessageRetentionPeriod`): dead letters wait for a human being.
 const LONGEST_RETENTION: &str = "1209600";
 
-/// The tag of the queues that provisioning created. Those that were there before are the operator's: they are not removed, and only what
+/// The tag of the queues and topics that provisioning created. Those that were there before are the operator's: they are not removed, and only what
 /// does not do is changed.
-const PROVISIONED_TAG: &str = "mcp-proxy-provisioned";
+pub const PROVISIONED_TAG: &str = "mcp-proxy-provisioned";
 
 /// A queue as it should be.
 #[derive(Debug, Clone)]
@@ -117,6 +117,7 @@ pub async fn provision_queue(
     report: Report<'_, Step>,
 ) -> Result<(), BackendError> {
     let step = |change| Step::new(change, "queue", wanted.name());
+    check_region(client, wanted)?;
     let Some(found) = existing(client, wanted).await? else {
         match mode {
             Mode::Apply => create(client, wanted).await?,
@@ -153,6 +154,21 @@ pub async fn provision_queue(
     Ok(())
 }
 
+/// The client speaks with one region alone, where a queue of the same account and name is another queue.
+fn check_region(client: &Client, wanted: &ProvisionedQueue) -> Result<(), BackendError> {
+    let (named, used) = (region_of(&wanted.url), client.config().region().map(AsRef::as_ref));
+    if named.is_none() || named == used {
+        return Ok(());
+    }
+    let message = format!(
+        "{} is in another region than {}, which is set: write region = {:?}, or leave it out",
+        wanted.url,
+        used.unwrap_or("none"),
+        named.unwrap_or_default()
+    );
+    Err(BackendError::new(ErrorKind::Config, "provision", message))
+}
+
 /// All attributes of the queue, and whether it was created here, if it exists.
 async fn existing(client: &Client, wanted: &ProvisionedQueue) -> Result<Option<Found>, BackendError> {
     let (url, name) = (&wanted.url, wanted.name());
@@ -167,6 +183,14 @@ async fn existing(client: &Client, wanted: &ProvisionedQueue) -> Result<Option<F
     let tags = tags.map_err(|error| call("sqs:ListQueueTags", name).failed(&error))?;
     let is_ours = tags.tags.is_some_and(|tags| tags.contains_key(PROVISIONED_TAG));
     Ok(Some(Found { attributes, is_ours }))
+}
+
+/// Whether the queue at `url` is there and provisioning created it.
+///
+/// # Errors
+/// Those of the calls, which name the missing permission.
+pub async fn is_provisioned(client: &Client, url: &str) -> Result<bool, BackendError> {
+    Ok(existing(client, &ProvisionedQueue::new(url)).await?.is_some_and(|found| found.is_ours))
 }
 
 async fn create(client: &Client, wanted: &ProvisionedQueue) -> Result<(), BackendError> {
