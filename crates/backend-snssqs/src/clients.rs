@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use aws_common::client::{self, ClientSettings};
 use aws_sdk_sns::config::{retry::RetryConfig, timeout::TimeoutConfig};
+use aws_sdk_sqs::config::Region;
 use proxy_core::error::BackendError;
 
 use crate::config::SnsSqsConfig;
@@ -38,13 +39,19 @@ impl Clients {
         let sqs = if let Some(own) = sqs {
             client::without_retries(own)
         } else {
-            // the URL of an emulator's queue names no region
-            let of_aws = config.sqs_queue_url.as_deref().filter(|url| url.contains(".amazonaws.com"));
-            let used = of_aws.unwrap_or(&config.response_topic_arn);
-            let loaded = client::load(&settings(config.region.as_deref()), used).await?;
+            let region = config.reply_queue_region();
+            let loaded = client::load(&settings(region), &config.response_topic_arn).await?;
             aws_sdk_sqs::Client::new(&loaded)
         };
         Ok(Self { sns, sqs })
+    }
+
+    /// A client for queues in the region of the topic or queue with this ARN.
+    pub(crate) fn sqs_beside(&self, arn: &str) -> aws_sdk_sqs::Client {
+        let region = client::region_of(arn).map(|region| Region::new(region.to_owned()));
+        let mut config = self.sqs.config().to_builder();
+        config.set_region(region.or_else(|| self.sqs.config().region().cloned()));
+        aws_sdk_sqs::Client::from_conf(config.build())
     }
 }
 

@@ -5,7 +5,8 @@ mod topic_arn;
 use std::{collections::BTreeMap, time::Duration};
 
 use aws_common::{
-    attributes::operator_problems,
+    attributes::{is_fifo, operator_problems},
+    client::region_of,
     operator::queue_arn,
     settings::{
         LARGEST_BATCH, LONGEST_WAIT, QueueKind, client_id_problem, endpoint_problem, prefix_problem,
@@ -152,6 +153,11 @@ impl SnsSqsConfig {
         Some(queue_arn(self.sqs_queue_url.as_deref()?, self.region.as_deref().or(topics)))
     }
 
+    /// The region of that queue, unless it is that of the topics: the setting's or the URL's.
+    pub(crate) fn reply_queue_region(&self) -> Option<&str> {
+        self.region.as_deref().or_else(|| region_of(self.sqs_queue_url.as_deref()?))
+    }
+
     fn topic_problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         problems.extend(topic_arn::problem("sns_topic_arn", &self.sns_topic_arn, true));
@@ -182,6 +188,13 @@ impl SnsSqsConfig {
         let stem = name.strip_suffix(".fifo").unwrap_or(name);
         let is_named = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
         let good = name.len() <= 80 && !stem.is_empty() && stem.bytes().all(is_named);
+        if good && is_fifo(name) && !is_fifo(&self.sns_topic_arn) {
+            return Some(Problem::new(
+                "server_queue_name",
+                format!("is {name:?}, a FIFO queue, which SNS does not let subscribe to a standard topic"),
+                "write the name of a standard queue, or the ARN of a FIFO topic for sns_topic_arn",
+            ));
+        }
         (!good).then(|| {
             Problem::new(
                 "server_queue_name",

@@ -45,7 +45,7 @@ pub async fn doctor(config: &SnsSqsConfig, sdk: Option<SdkConfig>, report: Repor
     let found = requests.attributes("start").await;
     report(clock(dates.ahead()));
     topics::requests(config, &requests, found, report).await;
-    queue::of_server(config, &clients.sqs, report).await;
+    queue::of_server(config, &clients.sqs_beside(&config.sns_topic_arn), report).await;
     let answers = Topic::new(&clients.sns, &config.response_topic_arn, "response topic", &metrics);
     if !topics::answers(&answers, report).await {
         return;
@@ -60,8 +60,8 @@ pub async fn doctor(config: &SnsSqsConfig, sdk: Option<SdkConfig>, report: Repor
 fn clients(config: &SnsSqsConfig, sdk: &SdkConfig, dates: &DateObserver) -> Clients {
     let sns = aws_sdk_sns::config::Builder::from(sdk).interceptor(dates.clone());
     let mut sqs = aws_sdk_sqs::config::Builder::from(sdk).interceptor(dates.clone());
-    if let Some(region) = &config.region {
-        sqs = sqs.region(Region::new(region.clone()));
+    if let Some(region) = config.reply_queue_region() {
+        sqs = sqs.region(Region::new(region.to_owned()));
     }
     Clients {
         sns: aws_sdk_sns::Client::from_conf(sns.build()),

@@ -27,7 +27,12 @@ pub(crate) fn decode(message: &types::Message) -> Result<Received, Malformed> {
         return raw;
     }
     let Some(notification) = message.body().and_then(notification) else { return raw };
-    let inner = |name: &str| notification.message_attributes.get(name)?.get("Value")?.as_str();
+    let inner = |name: &str| {
+        let attribute = notification.message_attributes.get(name)?;
+        // the value of a binary one is base64, and not what it says
+        let is_binary = attribute["Type"].as_str().is_some_and(|kind| kind.starts_with("Binary"));
+        attribute.get("Value")?.as_str().filter(|_| !is_binary)
+    };
     let attribute = |name: &str| outer(name).or_else(|| inner(name));
     decode_parts(Some(&notification.message), attribute, message.message_id())
 }

@@ -142,8 +142,8 @@ impl Dependents for Feed {
             arn => arn?,
         };
         for subscription in self.topic.subscriptions("keep").await? {
-            if *subscription.queue_arn == *queue_arn {
-                self.topic.unsubscribe(&subscription.arn).await?;
+            if let Some(arn) = subscription.arn.filter(|_| *subscription.queue_arn == *queue_arn) {
+                self.topic.unsubscribe(&arn).await?;
             }
         }
         Ok(())

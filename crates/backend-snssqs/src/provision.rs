@@ -6,6 +6,7 @@ mod topic;
 
 pub(crate) use self::subscription::is_raw;
 use aws_common::operator::{ProvisionedQueue, provision_queue, provision_request_queue};
+use aws_sdk_sqs::Client;
 use prometheus_client::registry::Registry;
 use proxy_core::{
     BackendMetrics,
@@ -25,7 +26,7 @@ struct Link {
 
 /// Creates what is missing, changes what is different, or removes it: the request topic, the server's queue with the queue for its dead
 /// letters (named like it, with `-dead-letters`) and its raw subscription, the response topic, and, where one is configured, the queue that
-/// answers are read from with its subscription. Each queue's policy lets its topic send. Returns the policies for proxy and server.
+/// answers are read from with its subscription. Each queue's policy lets its topic send. What was there before is not removed. Returns the policies for proxy and server.
 ///
 /// The server's queue is called like the request topic, unless `server_queue_name` says otherwise. Settings are those of the SQS backend.
 ///
@@ -51,7 +52,7 @@ pub async fn provision(
         queue_arn: config.server_queue_arn(),
         raw: true,
     };
-    provision_requests(&clients, &requests, mode, report).await?;
+    provision_requests(&clients.sqs_beside(&config.sns_topic_arn), &requests, mode, report).await?;
     let answers = topic(&config.response_topic_arn, "response topic");
     let Some((queue_url, queue_arn)) = config.sqs_queue_url.clone().zip(config.reply_queue_arn()) else {
         // the proxy creates queue and subscription itself
@@ -59,41 +60,41 @@ pub async fn provision(
         return Ok(policies(config));
     };
     let answers = Link { topic: answers, queue_url, queue_arn, raw: config.raw_message_delivery };
-    provision_answers(&clients, &answers, mode, report).await?;
+    provision_answers(&clients.sqs, &answers, mode, report).await?;
     Ok(policies(config))
 }
 
 async fn provision_requests(
-    clients: &Clients,
+    sqs: &Client,
     link: &Link,
     mode: Mode,
     report: Report<'_, Step>,
 ) -> Result<(), BackendError> {
     if mode == Mode::Destroy {
-        link.provision_subscription(mode, report).await?;
-        provision_request_queue(&clients.sqs, &link.queue_url, mode, report).await?;
+        link.provision_subscription(sqs, mode, report).await?;
+        provision_request_queue(sqs, &link.queue_url, mode, report).await?;
         return link.topic.provision(mode, report).await;
     }
     link.topic.provision(mode, report).await?;
-    provision_request_queue(&clients.sqs, &link.queue_url, mode, report).await?;
-    link.provision_access(&clients.sqs, mode, report).await?;
-    link.provision_subscription(mode, report).await
+    provision_request_queue(sqs, &link.queue_url, mode, report).await?;
+    link.provision_access(sqs, mode, report).await?;
+    link.provision_subscription(sqs, mode, report).await
 }
 
 async fn provision_answers(
-    clients: &Clients,
+    sqs: &Client,
     link: &Link,
     mode: Mode,
     report: Report<'_, Step>,
 ) -> Result<(), BackendError> {
     let queue = ProvisionedQueue::new(&link.queue_url);
     if mode == Mode::Destroy {
-        link.provision_subscription(mode, report).await?;
-        provision_queue(&clients.sqs, &queue, mode, report).await?;
+        link.provision_subscription(sqs, mode, report).await?;
+        provision_queue(sqs, &queue, mode, report).await?;
         return link.topic.provision(mode, report).await;
     }
     link.topic.provision(mode, report).await?;
-    provision_queue(&clients.sqs, &queue, mode, report).await?;
-    link.provision_access(&clients.sqs, mode, report).await?;
-    link.provision_subscription(mode, report).await
+    provision_queue(sqs, &queue, mode, report).await?;
+    link.provision_access(sqs, mode, report).await?;
+    link.provision_subscription(sqs, mode, report).await
 }

@@ -1,7 +1,7 @@
 //! Subscriptions of queues to the response topic.
 
 use aws_common::Call;
-use aws_sdk_sns::error::ProvideErrorMetadata as _;
+use aws_sdk_sns::{error::ProvideErrorMetadata as _, types};
 use proxy_core::error::{BackendError, ErrorKind};
 
 use crate::topic::Topic;
@@ -12,8 +12,8 @@ const LIMITS: [&str; 2] = ["FilterPolicyLimitExceeded", "SubscriptionLimitExceed
 /// A subscription of a queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Subscription {
-    /// Its ARN. One that is not confirmed has none.
-    pub(crate) arn: Box<str>,
+    /// Its ARN. One that is not confirmed has none, and brings nothing.
+    pub(crate) arn: Option<Box<str>>,
     /// The queue's ARN.
     pub(crate) queue_arn: Box<str>,
 }
@@ -25,6 +25,19 @@ pub(crate) struct Delivery<'policy> {
     pub(crate) filter: Option<&'policy str>,
     /// Whether they come without an envelope (`RawMessageDelivery`).
     pub(crate) raw: bool,
+}
+
+impl Subscription {
+    /// A queue's subscription as SNS lists it. One that was ended is listed for some days more, with `Deleted` for its ARN.
+    fn of_queue(listed: types::Subscription) -> Option<Self> {
+        listed.protocol.filter(|protocol| protocol == "sqs")?;
+        let arn = match listed.subscription_arn? {
+            pending if pending == "PendingConfirmation" => None,
+            arn if arn.starts_with("arn:") => Some(arn.into()),
+            _ => return None,
+        };
+        Some(Self { arn, queue_arn: listed.endpoint?.into() })
+    }
 }
 
 /// The filter that brings the messages of one instance only: route keys, which the far end takes as session ids, begin with it.
@@ -89,12 +102,7 @@ impl Topic {
             self.metrics().called("ListSubscriptionsByTopic", result.as_ref().map(|_| ()));
             let output = result?;
             let queues = output.subscriptions.unwrap_or_default().into_iter();
-            found.extend(queues.filter(|subscription| subscription.protocol() == Some("sqs")).filter_map(
-                |subscription| {
-                    let arn = subscription.subscription_arn?.into();
-                    Some(Subscription { arn, queue_arn: subscription.endpoint?.into() })
-                },
-            ));
+            found.extend(queues.filter_map(Subscription::of_queue));
             next = output.next_token;
             if next.is_none() {
                 return Ok(found);
@@ -110,4 +118,23 @@ fn full(call: &Call<'_>, code: &str) -> BackendError {
         call.target
     );
     BackendError::new(ErrorKind::Config, call.operation, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_confirmed_has_an_arn_and_what_was_ended_is_none() {
+        let of = |protocol: &str, arn: &str| {
+            let listed =
+                types::Subscription::builder().protocol(protocol).endpoint("arn:aws:sqs:eu-west-1:1:q");
+            Subscription::of_queue(listed.subscription_arn(arn).build()).map(|subscription| subscription.arn)
+        };
+        let arn = "arn:aws:sns:eu-west-1:1:t:2bcfbf39-05c3-41de-beaa-fcfcc21c8f55";
+        assert_eq!(of("sqs", arn), Some(Some(arn.into())));
+        assert_eq!(of("sqs", "PendingConfirmation"), Some(None));
+        assert_eq!(of("sqs", "Deleted"), None);
+        assert_eq!(of("lambda", arn), None);
+    }
 }

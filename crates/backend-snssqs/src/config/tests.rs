@@ -100,3 +100,25 @@ fn every_problem_is_reported_at_once() {
         ]
     );
 }
+
+#[test]
+fn a_fifo_queue_is_not_subscribed_to_a_standard_topic() {
+    let mut config = SnsSqsConfig::new(REQUESTS, ANSWERS);
+    config.server_queue_name = Some("calls.fifo".to_owned());
+    assert_eq!(keys(&config), ["server_queue_name"]);
+    config.sns_topic_arn = format!("{REQUESTS}.fifo");
+    assert_eq!(keys(&config), [""; 0]);
+    // the other way round SNS does
+    config.server_queue_name = Some("calls".to_owned());
+    assert_eq!(keys(&config), [""; 0]);
+}
+
+#[test]
+fn the_reply_queue_may_be_in_another_region_than_the_topics() {
+    let mut config = SnsSqsConfig::new(REQUESTS, ANSWERS);
+    assert_eq!(config.reply_queue_region(), None);
+    config.sqs_queue_url = Some("https://sqs.eu-west-1.amazonaws.com/123456789012/answers".to_owned());
+    assert_eq!(config.reply_queue_region(), Some("eu-west-1"));
+    config.region = Some("eu-north-1".to_owned());
+    assert_eq!(config.reply_queue_region(), Some("eu-north-1"));
+}

@@ -2,7 +2,7 @@
 
 use aws_common::{
     Queue, QueueAttributes, QueuePermission,
-    operator::{failed, is_there, permission, readers},
+    operator::{TAKEN_AWAY, failed, is_there, permission, readers},
 };
 use aws_sdk_sqs::types::QueueAttributeName;
 use proxy_core::{
@@ -39,22 +39,26 @@ pub(super) async fn check(
         granted &= matches!(check.verdict, Verdict::Good(_));
         report(check);
     }
-    let looks = granted.then_some(());
-    report(match looks {
-        Some(()) => Box::pin(readers(&clients.sqs, &replies)).await,
-        None => Check::skipped(format!("readers of {}", replies.name()), "a permission is missing"),
+    let hindered = if found.contains_key(&QueueAttributeName::RedrivePolicy) {
+        Some(TAKEN_AWAY)
+    } else {
+        (!granted).then_some("a permission is missing")
+    };
+    report(match hindered {
+        None => Box::pin(readers(&clients.sqs, &replies)).await,
+        Some(why) => Check::skipped(format!("readers of {}", replies.name()), why),
     });
     // the proxy itself does not publish there
     let publishes = topics::publishes(answers).await;
-    report(match (looks, &publishes.verdict) {
-        (Some(()), Verdict::Good(_)) => {
+    report(match (hindered, &publishes.verdict) {
+        (None, Verdict::Good(_)) => {
             round_trip::check(answers, &clients.sqs, &replies, &InstanceId::random()).await
         }
-        (Some(()), _) => {
+        (None, _) => {
             let why = format!("grant sns:Publish on {} to have it tried", answers.name());
             Check::skipped("way of an answer", why)
         }
-        (None, _) => Check::skipped("way of an answer", "a permission is missing"),
+        (Some(why), _) => Check::skipped("way of an answer", why),
     });
 }
 
@@ -74,7 +78,8 @@ async fn subscription(config: &SnsSqsConfig, answers: &Topic, found: &QueueAttri
             "subscribe it: `provision` does",
         );
     };
-    let attributes = match answers.subscription_attributes("doctor", &subscription.arn).await {
+    let Some(arn) = &subscription.arn else { return topics::pending(SUBSCRIPTION) };
+    let attributes = match answers.subscription_attributes("doctor", arn).await {
         Ok(attributes) => attributes,
         Err(error) if error.kind() == ErrorKind::Denied => {
             return Check::skipped(SUBSCRIPTION, error.to_string());

@@ -69,8 +69,12 @@ fn allows(policy: &Value, topic_arn: &str) -> bool {
         matches!(&*action, "*" | "sqs:*" | "sqs:send*" | "sqs:sendmessage")
     };
     let covers = |condition: &Value| {
-        let text = condition.to_string();
-        !text.to_ascii_lowercase().contains("aws:sourcearn") || text.contains(topic_arn) || text.contains('*')
+        let of_operators = condition.as_object().into_iter().flat_map(|operators| operators.values());
+        let keys = of_operators.filter_map(Value::as_object).flatten();
+        let mut arns = keys.filter(|(key, _)| key.eq_ignore_ascii_case("aws:SourceArn"));
+        arns.all(|(_, arns)| {
+            one_or_many(arns).iter().filter_map(Value::as_str).any(|arn| is_like(arn, topic_arn))
+        })
     };
     one_or_many(&policy["Statement"]).iter().any(|statement| {
         statement["Effect"] == "Allow"
@@ -78,6 +82,22 @@ fn allows(policy: &Value, topic_arn: &str) -> bool {
             && one_or_many(&statement["Action"]).iter().any(sends)
             && covers(&statement["Condition"])
     })
+}
+
+/// Whether a pattern of IAM stands for the text: `*` for anything, `?` for any character.
+fn is_like(pattern: &str, text: &str) -> bool {
+    let mut left = text.chars();
+    match pattern.chars().next() {
+        None => text.is_empty(),
+        Some('*') => {
+            let rest = &pattern[1..];
+            is_like(rest, text) || left.next().is_some() && is_like(pattern, left.as_str())
+        }
+        Some(first) => {
+            let met = left.next().is_some_and(|character| first == '?' || first == character);
+            met && is_like(&pattern[first.len_utf8()..], left.as_str())
+        }
+    }
 }
 
 #[cfg(test)]
@@ -90,7 +110,9 @@ mod tests {
         let topic = "arn:aws:sns:eu-west-1:1:t";
         let parse = |text: &str| serde_json::from_str::<Value>(text).unwrap();
         assert!(allows(&parse(&queue_policy("q", topic)), topic));
-        assert!(!allows(&parse(&queue_policy("q", "arn:aws:sns:eu-west-1:1:other")), topic));
+        for other in ["arn:aws:sns:eu-west-1:1:other", "arn:aws:sns:eu-west-1:1:tt", "arn:aws:sns:*:1:t?"] {
+            assert!(!allows(&parse(&queue_policy("q", other)), topic), "{other}");
+        }
         let older = r#"{"Statement":{"Effect":"Allow","Principal":"*","Action":["SQS:SendMessage"],"Resource":"q",
             "Condition":{"ArnLike":{"aws:SourceArn":"arn:aws:sns:eu-west-1:1:*"}}}}"#;
         assert!(allows(&parse(older), topic));

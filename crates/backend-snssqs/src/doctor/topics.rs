@@ -8,7 +8,7 @@ use proxy_core::{
     operator::{Check, Report},
 };
 
-use crate::{SnsSqsConfig, topic::Topic};
+use crate::{SnsSqsConfig, subscriptions::Subscription, topic::Topic};
 
 /// From here on a topic's subscriptions with a filter are a warning: SNS takes 200 (SNS quotas).
 const MANY: usize = 160;
@@ -56,6 +56,15 @@ pub(super) async fn publishes(topic: &Topic) -> Check {
     }
 }
 
+/// That a subscription is there, and brings nothing.
+pub(super) fn pending(subject: &str) -> Check {
+    Check::failed(
+        subject,
+        "it waits for confirmation, and brings nothing until then",
+        "have the queue's owner subscribe it, or open the SubscribeURL in the message that SNS sent to the queue",
+    )
+}
+
 /// How near the topic is to its limit of subscriptions with a filter.
 pub(super) fn filters(prefix: &str, queue_arns: &[&str]) -> Check {
     const SUBJECT: &str = "subscriptions with a filter";
@@ -76,10 +85,14 @@ pub(super) fn filters(prefix: &str, queue_arns: &[&str]) -> Check {
 async fn server_subscription(config: &SnsSqsConfig, topic: &Topic) -> Check {
     const SUBJECT: &str = "subscription of the server's queue";
     let wanted = config.server_queue_arn();
+    let is_wanted = |subscription: &Subscription| *subscription.queue_arn == *wanted;
     match topic.subscriptions("doctor").await {
-        Ok(found) if found.iter().any(|subscription| *subscription.queue_arn == *wanted) => {
+        Ok(found)
+            if found.iter().any(|subscription| is_wanted(subscription) && subscription.arn.is_some()) =>
+        {
             Check::good(SUBJECT, format!("{wanted} is subscribed to {}", topic.name()))
         }
+        Ok(found) if found.iter().any(is_wanted) => pending(SUBJECT),
         Ok(found) if found.is_empty() => Check::failed(
             SUBJECT,
             format!("no queue is subscribed to {}, so requests go nowhere", topic.name()),

@@ -79,11 +79,17 @@ fn where_an_attribute_stands_twice_that_of_the_message_counts() {
 
 #[test]
 fn attributes_that_cannot_be_read_lose_no_answer() {
-    for attributes in
-        [json!(null), json!([1]), json!("x"), json!({"SessionId": 7}), json!({"SessionId": {"Value": 7}})]
-    {
+    for attributes in [
+        json!(null),
+        json!([1]),
+        json!("x"),
+        json!({"SessionId": 7}),
+        json!({"SessionId": {"Value": 7}}),
+        json!({"SessionId": {"Type": "Binary", "Value": "c2Vzc2lvbg=="}}),
+    ] {
         let inbound = inbound(&message(&envelope(ANSWER, &attributes), &[]));
         assert_eq!(inbound.route, None);
+        assert!(inbound.peer.is_none());
         assert_eq!(text(inbound), ANSWER);
     }
 }

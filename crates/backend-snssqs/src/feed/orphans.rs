@@ -10,7 +10,7 @@ use proxy_core::{
 use tokio::time::sleep;
 
 use super::{Feed, Own, arn_of};
-use crate::{arn::Arn, subscriptions::Subscription};
+use crate::arn::Arn;
 
 /// How often to look, at the least; jittered, so that replicas look at different times.
 const REAP: Duration = Duration::from_mins(20);
@@ -42,9 +42,8 @@ impl Feed {
             return Ok(());
         }
         sleep(GONE_FOR).await;
-        let first: HashSet<_> = first.into_iter().map(|orphan| orphan.arn).collect();
-        for orphan in self.orphans().await?.into_iter().filter(|orphan| first.contains(&orphan.arn)) {
-            self.topic.unsubscribe(&orphan.arn).await?;
+        for orphan in self.orphans().await?.intersection(&first) {
+            self.topic.unsubscribe(orphan).await?;
             tracing::info!(
                 messaging.destination.name = self.topic.name(),
                 "a dead proxy's subscription was removed"
@@ -53,15 +52,17 @@ impl Feed {
         Ok(())
     }
 
-    /// The subscriptions of queues that this program made, beside our own, and that are not there now.
-    async fn orphans(&self) -> Result<Vec<Subscription>, BackendError> {
-        let Some(own) = self.own().clone() else { return Ok(Vec::new()) };
-        let mut orphans = Vec::new();
+    /// The ARNs of the subscriptions of queues that this program made, beside our own, and that are not there now.
+    async fn orphans(&self) -> Result<HashSet<Box<str>>, BackendError> {
+        let mut orphans = HashSet::new();
+        let Some(own) = self.own().clone() else { return Ok(orphans) };
         for subscription in self.topic.subscriptions("reap").await? {
-            if let Some(url) = self.url_beside(&own, &subscription.queue_arn) {
+            if let Some(arn) = subscription.arn
+                && let Some(url) = self.url_beside(&own, &subscription.queue_arn)
+            {
                 let queue = Queue::new(&self.sqs, &url, "queue", self.topic.metrics());
                 match arn_of(&queue, "reap").await {
-                    Err(error) if error.kind() == ErrorKind::Config => orphans.push(subscription),
+                    Err(error) if error.kind() == ErrorKind::Config => drop(orphans.insert(arn)),
                     found => drop(found?),
                 }
             }

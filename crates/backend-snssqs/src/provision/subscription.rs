@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use aws_common::operator::is_provisioned;
+use aws_sdk_sqs::Client;
 use proxy_core::{
     error::{BackendError, ErrorKind},
     operator::{Change, Mode, Report, Step},
@@ -13,10 +15,18 @@ use crate::{
     topic::Topic,
 };
 
+/// Why a subscription is not changed that is not confirmed.
+const PENDING: &str = "it waits for confirmation by the queue's owner; SNS removes it if that does not come";
+
+/// Why a subscription is not removed.
+const BEFORE: &str = "topic and queue were there before provision: remove it yourself";
+
 impl Link {
-    /// Creates, updates or removes the queue's subscription, and reports which.
+    /// Creates, updates or removes the queue's subscription, and reports which. One between a topic and a queue that both were there
+    /// before provisioning is not removed.
     pub(super) async fn provision_subscription(
         &self,
+        sqs: &Client,
         mode: Mode,
         report: Report<'_, Step>,
     ) -> Result<(), BackendError> {
@@ -36,19 +46,29 @@ impl Link {
             report(step(Change::Created));
             return Ok(());
         };
+        let Some(arn) = found.arn else {
+            report(step(Change::ByHand).with_detail(PENDING));
+            return Ok(());
+        };
         if mode == Mode::Destroy {
-            self.topic.unsubscribe(&found.arn).await?;
+            // a subscription has no tags of its own
+            let is_ours = self.topic.is_provisioned().await? || is_provisioned(sqs, &self.queue_url).await?;
+            if !is_ours {
+                report(step(Change::ByHand).with_detail(BEFORE));
+                return Ok(());
+            }
+            self.topic.unsubscribe(&arn).await?;
             report(step(Change::Deleted));
             return Ok(());
         }
-        let attributes = self.topic.subscription_attributes("provision", &found.arn).await?;
+        let attributes = self.topic.subscription_attributes("provision", &arn).await?;
         let raw = is_raw(&attributes);
         if raw == self.raw {
             report(step(Change::Kept));
             return Ok(());
         }
         if mode == Mode::Apply {
-            self.set_raw(&found.arn).await?;
+            self.set_raw(&arn).await?;
         }
         report(step(Change::Updated).with_detail(format!("RawMessageDelivery: {raw} → {}", self.raw)));
         Ok(())

@@ -1,12 +1,16 @@
 //! A topic that an operator has created.
 
-use aws_common::attributes::is_fifo;
+use aws_common::{attributes::is_fifo, operator::PROVISIONED_TAG};
+use aws_sdk_sns::types::Tag;
 use proxy_core::{
     error::{BackendError, ErrorKind},
     operator::{Change, Mode, Report, Step},
 };
 
-use crate::{arn::Arn, topic::Topic};
+use crate::{
+    arn::Arn,
+    topic::{Topic, unmade},
+};
 
 impl Topic {
     /// Creates or removes the topic, and reports which.
@@ -17,6 +21,11 @@ impl Topic {
             found => found.map(|_| true)?,
         };
         let change = match (mode, found) {
+            (Mode::Destroy, true) if !self.is_provisioned().await? => {
+                let step = Step::new(Change::ByHand, "topic", name);
+                report(step.with_detail("it was there before provision: remove it yourself"));
+                return Ok(());
+            }
             (Mode::Destroy, true) => {
                 self.delete().await?;
                 Change::Deleted
@@ -34,12 +43,23 @@ impl Topic {
         Ok(())
     }
 
+    /// Whether provisioning created it; one that is not there was not.
+    pub(super) async fn is_provisioned(&self) -> Result<bool, BackendError> {
+        let request = self.client().list_tags_for_resource().resource_arn(self.arn());
+        let call = self.call("provision", "sns:ListTagsForResource");
+        match request.send().await.map_err(|error| call.failed(&error)) {
+            Err(error) if error.kind() == ErrorKind::Config => Ok(false),
+            found => Ok(found?.tags().iter().any(|tag| tag.key() == PROVISIONED_TAG)),
+        }
+    }
+
     async fn create(&self, name: &str) -> Result<(), BackendError> {
-        let mut request = self.client().create_topic().name(name);
+        let tag = Tag::builder().key(PROVISIONED_TAG).value("true").build().map_err(unmade)?;
+        let mut request = self.client().create_topic().name(name).tags(tag);
         if is_fifo(name) {
             request = request.attributes("FifoTopic", "true");
         }
-        let call = self.call("provision", "sns:CreateTopic");
+        let call = self.call("provision", "sns:CreateTopic and sns:TagResource");
         let created = request.send().await.map_err(|error| call.failed(&error))?;
         let arn = created.topic_arn.unwrap_or_default();
         if arn == self.arn() {

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use aws_common::client::SdkConfig;
-use aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region, SharedCredentialsProvider};
+use aws_sdk_sqs::{
+    config::{BehaviorVersion, Credentials, Region, SharedCredentialsProvider},
+    types::QueueAttributeName,
+};
 use backend_snssqs::{SnsSqsConfig, doctor, provision};
 use proxy_core::operator::{Check, Mode, Verdict};
 use testkit::emulator::{Emulator, client_for, sns_client_for};
@@ -134,6 +137,23 @@ async fn what_keeps_answers_away_is_found_with_its_remedy() {
     };
     assert_eq!(&**remedy, "grant sns:Publish on it");
     assert!(matches!(found["way of an answer"], Verdict::Skipped(_)));
+}
+
+#[tokio::test]
+async fn nothing_is_looked_at_that_a_look_would_take_away() {
+    let (emulator, config) = provisioned(true).await;
+    emulator.create_queue("letters", &[]).unwrap();
+    let redrive =
+        r#"{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:000000000000:letters","maxReceiveCount":1}"#;
+    let far = emulator.client();
+    let set = far.set_queue_attributes().queue_url(config.sqs_queue_url.clone().unwrap());
+    set.attributes(QueueAttributeName::RedrivePolicy, redrive).send().await.unwrap();
+    let found = seen(&emulator, &config).await;
+    assert!(matches!(found["redrive policy of the reply queue"], Verdict::Warning { .. }));
+    for subject in ["readers of the reply queue responses", "way of an answer"] {
+        assert!(matches!(found[subject], Verdict::Skipped(_)), "{subject}: {:?}", found[subject]);
+    }
+    assert_eq!(emulator.calls().of(PROXY, "SendMessageBatch"), 1, "the probe of the permission");
 }
 
 #[tokio::test]

@@ -119,6 +119,42 @@ async fn what_is_different_is_changed_and_the_rest_kept() {
 }
 
 #[tokio::test]
+async fn what_was_there_before_is_not_removed() {
+    let topics = Topics::with("calls", &[], &[]).await;
+    let mut config = topics.config_with_queue();
+    let emulator = &topics.emulator;
+    config.endpoint_url = Some(emulator.endpoint_url());
+    steps(emulator, &config, Mode::Apply).await;
+    let removed = [
+        (Change::ByHand, "subscription calls to calls".to_owned()),
+        (Change::ByHand, "queue calls".to_owned()),
+        (Change::Deleted, "queue calls-dead-letters".to_owned()),
+        (Change::ByHand, "topic calls".to_owned()),
+        (Change::ByHand, "subscription responses to responses".to_owned()),
+        (Change::ByHand, "queue responses".to_owned()),
+        (Change::ByHand, "topic responses".to_owned()),
+    ];
+    assert_eq!(steps(emulator, &config, Mode::Destroy).await, removed);
+    assert_eq!(topics.subscriptions().await.len(), 1);
+    assert!(emulator.depth("calls").is_some() && emulator.depth("responses").is_some());
+}
+
+#[tokio::test]
+async fn a_subscription_that_waits_for_confirmation_is_left_to_its_owner() {
+    let emulator = Emulator::start().await.unwrap();
+    let mut config = config(&emulator, "calls", Some("replies"));
+    steps(&emulator, &config, Mode::Apply).await;
+    let subscribe = emulator.sns_client().subscribe().topic_arn(&config.response_topic_arn).protocol("sqs");
+    subscribe.endpoint("arn:aws:sqs:us-east-1:123456789012:replies").send().await.unwrap();
+    // the queue of the other account, as far as its ARN tells
+    config.sqs_queue_url = Some(emulator.queue_url("replies").replace("000000000000", "123456789012"));
+    for mode in [Mode::DryRun, Mode::Apply, Mode::Destroy] {
+        let seen = steps(&emulator, &config, mode).await;
+        assert!(seen.contains(&(Change::ByHand, "subscription replies to answers".to_owned())), "{seen:?}");
+    }
+}
+
+#[tokio::test]
 async fn the_servers_queue_may_have_a_name_of_its_own() {
     let emulator = Emulator::start().await.unwrap();
     let mut config = config(&emulator, "calls", None);
