@@ -14,6 +14,9 @@ use crate::{lines::Line, outline::Outline, rejection::Rejection};
 /// An answer is not turned into a stream by waiting: only what comes before it does that.
 const AS_LONG_AS_IT_TAKES: Duration = Duration::MAX;
 
+/// How many messages may wait for the answer to `initialize`.
+const MAX_HELD: usize = 64;
+
 /// The client's one session, and what is under way for it.
 #[derive(Debug)]
 pub(crate) struct Connection {
@@ -21,11 +24,22 @@ pub(crate) struct Connection {
     /// Whoever started the process.
     caller: Principal,
     session: Option<SessionId>,
+    /// The answer to `initialize` is on its way.
+    is_opening: bool,
+    /// What came meanwhile: a script writes all it has to say at once, and over a pipe messages have an order.
+    held: Vec<Message>,
     output: mpsc::Sender<String>,
     /// The answers on their way.
-    pub(crate) replies: JoinSet<()>,
+    pub(crate) replies: JoinSet<Replied>,
     /// The standalone stream. It ends when the session does, or when the proxy drains.
     pub(crate) listening: JoinSet<()>,
+}
+
+/// What was answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Replied {
+    Initialize,
+    Other,
 }
 
 /// How answers are written.
@@ -42,6 +56,8 @@ impl Connection {
             proxy,
             caller: Principal::Anonymous,
             session: None,
+            is_opening: false,
+            held: Vec::new(),
             output,
             replies: JoinSet::new(),
             listening: JoinSet::new(),
@@ -67,8 +83,22 @@ impl Connection {
         }
     }
 
+    /// Goes on after an answer.
+    pub(crate) fn replied(&mut self, replied: Replied) {
+        if replied == Replied::Initialize {
+            self.is_opening = false;
+            for message in std::mem::take(&mut self.held) {
+                let refused = self.take_message(message);
+                self.say(refused);
+            }
+        }
+    }
+
     /// Ends the session, and with it what is in flight.
     pub(crate) fn end(&mut self) {
+        for message in std::mem::take(&mut self.held) {
+            self.say(refuse_request(&Rejection::NotInitialized, request_id(&message).cloned()));
+        }
         if let Some(session) = self.session.take()
             && let Err(refusal) = self.proxy.end(&session, &self.caller)
         {
@@ -80,6 +110,13 @@ impl Connection {
         let id = request_id(&message).cloned();
         if claims_modern_era(&message) {
             return id.map(|id| refuse(&Rejection::ModernEra, Some(id)));
+        }
+        if self.is_opening && message.method() != Some("ping") {
+            if self.held.len() >= MAX_HELD {
+                return refuse_request(&Rejection::NotInitialized, id);
+            }
+            self.held.push(message);
+            return None;
         }
         let confirms = message.method() == Some("notifications/initialized");
         let forwarded = match &self.session {
@@ -101,7 +138,7 @@ impl Connection {
         match forwarded {
             Ok(pending) => {
                 if let Some(pending) = pending {
-                    self.reply(pending, Shape::Object);
+                    self.reply(pending, Shape::Object, Replied::Other);
                 }
                 if confirms && self.listening.is_empty() {
                     self.listen();
@@ -129,7 +166,8 @@ impl Connection {
         match self.proxy.open(&self.caller, initialize, Media::Any) {
             Ok(Opened { session, pending }) => {
                 self.session = Some(session);
-                self.reply(pending, Shape::Object);
+                self.is_opening = true;
+                self.reply(pending, Shape::Object, Replied::Initialize);
                 None
             }
             Err(refusal) => refuse_request(&refusal.into(), Some(id)),
@@ -155,7 +193,7 @@ impl Connection {
         match self.proxy.forward(session, &self.caller, messages, Media::Any) {
             Ok(pending) => {
                 if let Some(pending) = pending {
-                    self.reply(pending, Shape::Array);
+                    self.reply(pending, Shape::Array, Replied::Other);
                 }
                 None
             }
@@ -164,7 +202,7 @@ impl Connection {
     }
 
     /// Has the answers written when they come.
-    fn reply(&mut self, pending: Pending, shape: Shape) {
+    fn reply(&mut self, pending: Pending, shape: Shape, replied: Replied) {
         let output = self.output.clone();
         self.replies.spawn(async move {
             match pending.reply(AS_LONG_AS_IT_TAKES).await {
@@ -175,6 +213,17 @@ impl Connection {
                     }
                 }
             }
+            replied
+        });
+    }
+
+    /// Has this written.
+    fn say(&mut self, text: Option<String>) {
+        let Some(text) = text else { return };
+        let output = self.output.clone();
+        self.replies.spawn(async move {
+            write(text, &output).await;
+            Replied::Other
         });
     }
 

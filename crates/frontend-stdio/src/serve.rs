@@ -6,11 +6,15 @@ use proxy_core::Proxy;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     task::JoinSet,
-    time::timeout,
+    time::{Instant, timeout, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{connection::Connection, lines::Lines, writer};
+use crate::{
+    connection::{Connection, Replied},
+    lines::Lines,
+    writer,
+};
 
 /// How long answers may still come after the input has ended. Clients wait 2 s for the process to end before they kill it (the
 /// official Python and TypeScript clients), and a script that pipes requests in wants its answers.
@@ -91,7 +95,7 @@ impl Stdio {
                 biased;
                 () = shutdown.cancelled() => break End::Told,
                 Some(written) = writer.join_next() => break output_ended(written.map_err(io::Error::other)),
-                Some(_) = connection.replies.join_next() => {}
+                Some(replied) = connection.replies.join_next() => connection.replied(replied.unwrap_or(Replied::Other)),
                 Some(_) = connection.listening.join_next() => {
                     if !proxy.is_draining() {
                         break End::Failed(ServeError::SessionEnded);
@@ -121,8 +125,14 @@ async fn finish(
     mut connection: Connection,
     mut writer: JoinSet<io::Result<()>>,
 ) -> Result<(), ServeError> {
+    let mut last_words_until = Instant::now() + LAST_WORDS;
     if matches!(end, End::Input) {
-        let answered = async { while connection.replies.join_next().await.is_some() {} };
+        last_words_until += LINGER;
+        let answered = async {
+            while let Some(replied) = connection.replies.join_next().await {
+                connection.replied(replied.unwrap_or(Replied::Other));
+            }
+        };
         if timeout(LINGER, answered).await.is_err() {
             tracing::debug!(requests = connection.replies.len(), "the client left before its answers came");
         }
@@ -135,7 +145,7 @@ async fn finish(
         drop(connection);
         writer.join_next().await
     };
-    match (end, timeout(LAST_WORDS, last_words).await) {
+    match (end, timeout_at(last_words_until, last_words).await) {
         (End::Failed(error), _) => Err(error),
         (End::Input | End::Told, Ok(Some(written))) => {
             match output_ended(written.map_err(io::Error::other)) {

@@ -42,6 +42,56 @@ async fn before_initialize_only_pings_are_answered() {
     assert_eq!(client.far.proxy.active_sessions(), 0);
 }
 
+/// As `printf '…' | server` has it.
+#[tokio::test]
+async fn what_is_written_in_one_go_is_taken_in_its_order() {
+    let mut client = Client::start();
+    let initialized = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
+    let first = call(2, "echo", &json!({"text": "right behind"}));
+    let second = initialize(3, "2025-11-25");
+    let all = format!("{}\n{initialized}\n{first}\n{second}\n", initialize(1, "2025-11-25"));
+    client.write(all.as_bytes()).await;
+    client.close_input();
+    assert_eq!(client.next().await["id"], 1);
+    let mut rest = [client.next().await, client.next().await];
+    rest.sort_by_key(|answer| answer["id"].as_i64());
+    assert_eq!(text(&rest[0]), "right behind");
+    assert_eq!((&rest[1]["id"], reason(&rest[1])), (&json!(3), "invalid_request"));
+    assert_eq!(client.line().await, None);
+    client.served().await.unwrap();
+    client.far.server.wait_for_method("notifications/initialized").await.unwrap();
+}
+
+#[tokio::test]
+async fn what_waits_for_a_handshake_that_fails_is_refused_and_may_begin_another() {
+    let mut client = Client::start();
+    let failure = BackendError::new(ErrorKind::Unavailable, "send", "the queue is not there");
+    client.far.backend.fail_next_send(failure);
+    let all = [initialize(1, "2025-11-25"), call(2, "echo", &json!({})), initialize(3, "2025-11-25")];
+    client.write(all.map(|message| format!("{message}\n")).concat().as_bytes()).await;
+    let mut answers = [client.next().await, client.next().await, client.next().await];
+    answers.sort_by_key(|answer| answer["id"].as_i64());
+    assert_eq!(reason(&answers[0]), "unavailable");
+    assert_eq!(reason(&answers[1]), "not_initialized");
+    assert_eq!(answers[2]["result"]["protocolVersion"], "2025-11-25");
+}
+
+#[tokio::test]
+async fn a_handshake_that_does_not_come_to_its_end_holds_up_neither_pings_nor_the_end() {
+    let mut client = Client::start();
+    client.far.backend.hold_sends();
+    client.send(&initialize(1, "2025-11-25")).await;
+    client.send(&call(2, "echo", &json!({}))).await;
+    client.nothing_but_a_ping().await;
+    client.close_input();
+    let mut answers = [client.next().await, client.next().await];
+    answers.sort_by_key(|answer| answer["id"].as_i64());
+    assert_eq!((&answers[0]["id"], reason(&answers[0])), (&json!(1), "session_closed"));
+    assert_eq!((&answers[1]["id"], reason(&answers[1])), (&json!(2), "not_initialized"));
+    assert_eq!(client.line().await, None);
+    client.served().await.unwrap();
+}
+
 #[tokio::test]
 async fn a_failed_handshake_can_be_tried_again() {
     let mut client = Client::start();
