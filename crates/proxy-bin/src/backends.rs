@@ -153,7 +153,8 @@ async fn streamable_http_webhook(
     };
     let requests = config.server_url.clone();
     let answers = match &config.webhook_url {
-        Some(url) => format!("{requests} and {url}"),
+        Some(url) if !url.is_empty() => format!("{requests} and {url}"),
+        Some(_) => format!("{requests} and callbacks at {}", config.listen),
         None => requests.clone(),
     };
     let share = config.share;
