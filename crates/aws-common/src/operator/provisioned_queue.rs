@@ -92,6 +92,7 @@ pub async fn provision_request_queue(
         .with(QueueAttributeName::MessageRetentionPeriod, LONGEST_RETENTION);
     let requests = ProvisionedQueue::new(url);
     if mode == Mode::Destroy {
+        forget_dead_letters(client, &requests, &letters, report).await?;
         provision_queue(client, &requests, mode, report).await?;
         return provision_queue(client, &letters, mode, report).await;
     }
@@ -103,6 +104,31 @@ pub async fn provision_request_queue(
     let redrive = json!({ "deadLetterTargetArn": arn, "maxReceiveCount": MAX_RECEIVE_COUNT.to_string() });
     let requests = requests.with(QueueAttributeName::RedrivePolicy, redrive.to_string());
     provision_queue(client, &requests, mode, report).await
+}
+
+/// A request queue that stays must not send its dead letters to a queue that goes: SQS would deliver such a message for ever.
+async fn forget_dead_letters(
+    client: &Client,
+    requests: &ProvisionedQueue,
+    letters: &ProvisionedQueue,
+    report: Report<'_, Step>,
+) -> Result<(), BackendError> {
+    let (Some(stays), Some(goes)) = (existing(client, requests).await?, existing(client, letters).await?)
+    else {
+        return Ok(());
+    };
+    let redrive = stays.attributes.get(&QueueAttributeName::RedrivePolicy);
+    let target = redrive.and_then(|policy| serde_json::from_str::<Value>(policy).ok());
+    let target = target.as_ref().and_then(|policy| policy["deadLetterTargetArn"].as_str());
+    let arn = goes.attributes.get(&QueueAttributeName::QueueArn).map(String::as_str);
+    if stays.is_ours || !goes.is_ours || target.is_none() || target != arn {
+        return Ok(());
+    }
+    let request = client.set_queue_attributes().queue_url(&requests.url);
+    let sent = request.attributes(QueueAttributeName::RedrivePolicy, "").send().await;
+    sent.map_err(|error| call("sqs:SetQueueAttributes", requests.name()).failed(&error))?;
+    report(Step::new(Change::Updated, "queue", requests.name()).with_detail("without its redrive policy"));
+    Ok(())
 }
 
 /// Creates, updates or removes a queue, and reports which. One that was there before provisioning is not removed, and keeps a longer

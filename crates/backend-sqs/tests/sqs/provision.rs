@@ -119,6 +119,20 @@ async fn what_was_there_before_is_neither_removed_nor_made_worse() {
 }
 
 #[tokio::test]
+async fn a_request_queue_that_stays_does_not_keep_dead_letters_that_are_gone() {
+    let emulator = Emulator::start().await.unwrap();
+    let config = SqsConfig::new(emulator.queue_url(REQUESTS));
+    emulator.create_queue(REQUESTS, &[]).unwrap();
+    steps(&emulator, &config, Mode::Apply).await;
+    assert!(attributes(&emulator, REQUESTS).await.contains_key(&RedrivePolicy));
+    let destroyed = steps(&emulator, &config, Mode::Destroy).await;
+    let expected = [(Change::Updated, REQUESTS), (Change::ByHand, REQUESTS), (Change::Deleted, ALL[0])];
+    assert_eq!(destroyed, expected.map(|(change, name)| (change, name.to_owned())));
+    let left = attributes(&emulator, REQUESTS).await;
+    assert!(left.get(&RedrivePolicy).is_none_or(String::is_empty), "{left:?}");
+}
+
+#[tokio::test]
 async fn a_fifo_request_queue_has_fifo_dead_letters_and_a_reply_queue_is_left_to_the_proxy() {
     let emulator = Emulator::start().await.unwrap();
     let config = SqsConfig::new(emulator.queue_url("requests.fifo"));
