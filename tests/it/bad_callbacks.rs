@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use e2e::{
-    http::{Session, call, messages, text},
+    http::{Session, call, client, get, messages, text},
     kind::Kind,
     proxy::{Proxy, Settings},
     stories,
@@ -65,7 +65,7 @@ async fn only_its_own_answer_reaches_a_session(kind: Kind) -> Result<()> {
         let status = server.call_back(url, session, body).await?;
         assert_eq!(status, expected, "{what}");
     }
-    let http = reqwest::Client::new();
+    let http = client();
     assert_eq!(http.get(url).send().await?.status(), StatusCode::METHOD_NOT_ALLOWED);
 
     assert!(server.call_back(url, session, &right).await?.is_success());
@@ -104,10 +104,10 @@ async fn a_dead_session_disturbs_no_live_one(kind: Kind) -> Result<()> {
     let dead = Session::open(&proxy.url(), "2025-11-25").await?;
     let live = Session::open(&proxy.url(), "2025-11-25").await?;
     let name = live.answer(json!(1), "whoami", json!({})).await?;
-    let sessions: Vec<String> = reqwest::get(far_end.at("/sessions")?).await?.json().await?;
+    let sessions: Vec<String> = get(&far_end.at("/sessions")?).await?.json().await?;
     assert_eq!(sessions.len(), 2, "{sessions:?}");
     let header = if kind == Kind::Webhook { "x-session-id" } else { "mcp-session-id" };
-    let forget = reqwest::Client::new().delete(far_end.backend.url()).header(header, &sessions[0]);
+    let forget = client().delete(far_end.backend.url()).header(header, &sessions[0]);
     forget.send().await?.error_for_status()?;
 
     let lost = dead.post().json(&call(json!(2), "count", json!({"key": "runs"}))).send().await?;

@@ -18,7 +18,7 @@ use axum::{
     response::{IntoResponse as _, Response},
     routing::post,
 };
-use e2e::{backend::Backend, kind::Kind};
+use e2e::{backend::Backend, http, kind::Kind};
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::mpsc, task::JoinSet};
 
@@ -60,7 +60,7 @@ impl ServerByHand {
         let (sender, received) = mpsc::channel(64);
         let shared = Arc::new(Shared {
             kind,
-            http: reqwest::Client::new(),
+            http: http::client(),
             sessions: AtomicUsize::new(0),
             callback_urls: Mutex::default(),
             received: sender,

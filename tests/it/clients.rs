@@ -4,13 +4,18 @@ use anyhow::Result;
 use e2e::{
     backend::Backend,
     fixtures::{self, Served},
+    http,
     kind::Kind,
     proxy::{Proxy, Settings},
     stories,
     topics::{Topics, create_queue},
     world::{FarEnd, World},
 };
-use rmcp::{ServiceExt as _, model::CallToolRequestParams, transport::StreamableHttpClientTransport};
+use rmcp::{
+    ServiceExt as _,
+    model::CallToolRequestParams,
+    transport::{StreamableHttpClientTransport, streamable_http_client::StreamableHttpClientTransportConfig},
+};
 use serde_json::{Value, json};
 
 stories! {
@@ -70,7 +75,9 @@ async fn the_python_sdk_2_falls_back_to_the_handshake(kind: Kind) -> Result<()> 
 
 async fn the_rust_sdk_calls_a_tool(kind: Kind) -> Result<()> {
     let world = World::of(kind).await?;
-    let client = ().serve(StreamableHttpClientTransport::from_uri(world.proxy.url())).await?;
+    let config = StreamableHttpClientTransportConfig::with_uri(world.proxy.url());
+    let transport = StreamableHttpClientTransport::with_client(http::client(), config);
+    let client = ().serve(transport).await?;
     let tools = client.list_all_tools().await?;
     assert!(tools.iter().any(|tool| tool.name == "echo"));
     let arguments = json!({"text": "from Rust"});

@@ -6,6 +6,20 @@ use anyhow::{Context as _, Result, ensure};
 use reqwest::{RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 
+/// An HTTP client. It speaks to nobody over TLS, but needs a cryptography to be built: where backends and tests are built together, their
+/// `reqwest` is one without a default.
+pub fn client() -> reqwest::Client {
+    // Another test of this process may have done so.
+    rustls::crypto::ring::default_provider().install_default().ok();
+    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_mins(2)).build();
+    client.unwrap_or_else(|error| panic!("no HTTP client can be built: {error}"))
+}
+
+/// GETs this URL, which has to be there.
+pub async fn get(url: &str) -> Result<Response> {
+    Ok(client().get(url).send().await?.error_for_status()?)
+}
+
 /// A session that was opened by hand.
 #[derive(Debug, Clone)]
 pub struct Session {
@@ -17,7 +31,7 @@ pub struct Session {
 impl Session {
     /// Opens a session of this revision, handshake included.
     pub async fn open(url: &str, version: &str) -> Result<Self> {
-        let http = reqwest::Client::builder().timeout(Duration::from_mins(2)).build()?;
+        let http = client();
         let initialize = json!({
             "jsonrpc": "2.0", "id": 0, "method": "initialize",
             "params": {
@@ -84,7 +98,7 @@ pub fn text(answer: &Value) -> Option<&str> {
 
 /// A POST that names no session.
 pub fn stateless_post(url: &str) -> RequestBuilder {
-    post(&reqwest::Client::new(), url)
+    post(&client(), url)
 }
 
 fn post(http: &reqwest::Client, url: &str) -> RequestBuilder {

@@ -7,7 +7,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::process::Command;
 
-use crate::{backend::Backend, process::Process};
+use crate::{backend::Backend, http, process::Process};
 
 /// The access key that the proxy signs with.
 pub const ACCESS_KEY: &str = "proxy";
@@ -97,7 +97,7 @@ impl Proxy {
 
     /// The value of a metric, summed over its labels that contain `labels`.
     pub async fn metric(&self, name: &str, labels: &str) -> Result<f64> {
-        let text = reqwest::get(self.at("/metrics")).await?.error_for_status()?.text().await?;
+        let text = http::get(&self.at("/metrics")).await?.text().await?;
         let matching = text.lines().filter(|line| line.starts_with(name) && line.contains(labels));
         Ok(matching.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum())
     }
