@@ -127,6 +127,8 @@ async fn what_was_there_before_is_not_removed() {
     steps(emulator, &config, Mode::Apply).await;
     let removed = [
         (Change::ByHand, "subscription calls to calls".to_owned()),
+        // it has no dead letters any more
+        (Change::Updated, "queue calls".to_owned()),
         (Change::ByHand, "queue calls".to_owned()),
         (Change::Deleted, "queue calls-dead-letters".to_owned()),
         (Change::ByHand, "topic calls".to_owned()),
