@@ -4,6 +4,7 @@
 
 mod answers;
 mod callbacks;
+mod connections;
 mod ending;
 mod harness;
 mod hostile;
