@@ -312,12 +312,29 @@ fn call<'name>(permission: &'static str, name: &'name str) -> Call<'name> {
 
 #[cfg(test)]
 mod tests {
+    use aws_sdk_sqs::config::{BehaviorVersion, Config, Region};
+
     use super::*;
 
     #[test]
     fn a_dead_letter_queue_is_of_the_same_kind() {
         assert_eq!(dead_letters_url("https://q/1/a"), "https://q/1/a-dead-letters");
         assert_eq!(dead_letters_url("https://q/1/a.fifo"), "https://q/1/a-dead-letters.fifo");
+    }
+
+    #[test]
+    fn a_queue_is_provisioned_in_its_region_or_not_at_all() {
+        let client = |region: &'static str| {
+            let config = Config::builder().behavior_version(BehaviorVersion::latest());
+            Client::from_conf(config.region(Region::new(region)).build())
+        };
+        let of = |region, url| check_region(&client(region), &ProvisionedQueue::new(url));
+        let url = "https://sqs.eu-west-1.amazonaws.com/123456789012/requests";
+        assert!(of("eu-west-1", url).is_ok());
+        assert!(of("us-east-1", "http://127.0.0.1:4566/000000000000/requests").is_ok());
+        let error = of("us-east-1", url).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert!(error.to_string().contains("region = \"eu-west-1\""), "{error}");
     }
 
     #[test]

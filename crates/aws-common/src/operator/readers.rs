@@ -53,26 +53,32 @@ pub async fn readers(client: &Client, queue: &Queue) -> Check {
     let (missing, strangers) = (HashSet::new(), HashSet::new());
     let probing = Probing { client, queue, instance, missing, taken: 0, strangers };
     match Box::pin(probing.run()).await {
-        Ok(Seen { taken: 0, missing: 0, strangers: 0 }) => {
+        Ok(seen) => judged(subject, &seen),
+        Err(error) => failed(subject, &error),
+    }
+}
+
+fn judged(subject: String, seen: &Seen) -> Check {
+    match *seen {
+        Seen { taken: 0, missing: 0, strangers: 0 } => {
             Check::good(subject, format!("nobody else: each of {PROBES} messages came back the first time"))
         }
-        Ok(Seen { taken: 0, missing: 1.., strangers }) if strangers >= MANY => {
+        Seen { taken: 0, missing: 1.., strangers } if strangers >= MANY => {
             let why = format!(
                 "{strangers} messages and more wait in it before this check's: ask again when it is empty"
             );
             Check::skipped(subject, why)
         }
-        Ok(Seen { taken: 0, missing: 0, strangers }) => Check::warning(
+        Seen { taken: 0, missing: 0, strangers } => Check::warning(
             subject,
             format!("nobody else, but {strangers} messages in it were not this check's"),
             "look who sends to it; give each proxy a queue of its own",
         ),
-        Ok(Seen { taken, missing, .. }) => Check::warning(
+        Seen { taken, missing, .. } => Check::warning(
             subject,
             format!("somebody else reads it too: {} of {PROBES} messages went there first", taken + missing),
-            "if that is not this proxy, running: give each proxy a queue of its own, or leave response_queue_url out",
+            "if that is not this proxy, running: give each proxy a queue of its own, or leave the queue's URL out of the settings",
         ),
-        Err(error) => failed(subject, &error),
     }
 }
 
@@ -182,4 +188,25 @@ impl Probing<'_> {
 fn unmade(error: aws_sdk_sqs::error::BuildError) -> BackendError {
     BackendError::new(ErrorKind::Protocol, "doctor", "a message cannot be put into a request")
         .with_source(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use proxy_core::operator::Verdict;
+
+    use super::*;
+
+    #[test]
+    fn what_does_not_come_behind_a_backlog_tells_of_no_reader() {
+        let verdict =
+            |taken, missing, strangers| judged("x".to_owned(), &Seen { taken, missing, strangers }).verdict;
+        assert!(matches!(verdict(0, 0, 0), Verdict::Good(_)));
+        assert!(matches!(verdict(0, 0, 1), Verdict::Warning { .. }));
+        assert!(matches!(verdict(0, 1, MANY - 1), Verdict::Warning { .. }));
+        assert!(matches!(verdict(0, 1, MANY), Verdict::Skipped(_)));
+        assert!(
+            matches!(verdict(1, 1, MANY), Verdict::Warning { .. }),
+            "one that came back late was elsewhere"
+        );
+    }
 }
