@@ -12,6 +12,7 @@ mod fixture;
 mod many_clients;
 mod operator;
 mod outage;
+mod policies;
 mod proxy_restart;
 mod shutdown;
 mod sizes;

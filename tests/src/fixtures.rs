@@ -8,6 +8,9 @@ use tokio::process::Command;
 
 use crate::{kind::Kind, process::Process};
 
+/// The access key that the server signs with.
+pub const SERVERS_ACCESS_KEY: &str = "far";
+
 /// The project's folder.
 pub fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -67,7 +70,8 @@ pub enum Served {
 /// A real server, asyncmcp's but for plain Streamable HTTP, ready to serve. Returns its URL as well, empty where it has none.
 pub async fn server(served: &Served) -> Result<(Process, String)> {
     let mut command = python();
-    command.arg(source("server.py")).env("AWS_ACCESS_KEY_ID", "far").env("AWS_SECRET_ACCESS_KEY", "far");
+    command.arg(source("server.py"));
+    command.env("AWS_ACCESS_KEY_ID", SERVERS_ACCESS_KEY).env("AWS_SECRET_ACCESS_KEY", "secret");
     match served {
         Served::Sqs { endpoint, queue } => {
             command.args(["--endpoint-url", endpoint, "--read-queue-url", queue])

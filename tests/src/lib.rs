@@ -2,7 +2,7 @@
 //!
 //! `fixtures` knows what `cargo xtask setup` installed, `process` runs programs and stops them, `proxy` and `stdio` are the binary
 //! under test with its two front ends, `backend` its settings of one backend, `world` puts a server of any `kind` and a proxy
-//! together, and `http` is a client that sends what no SDK would.
+//! together, `tap` reads along what a proxy sends, and `http` is a client that sends what no SDK would.
 
 pub mod backend;
 pub mod fixtures;
@@ -12,5 +12,6 @@ pub mod process;
 pub mod proxy;
 pub mod stdio;
 mod story;
+pub mod tap;
 pub mod topics;
 pub mod world;
