@@ -3,7 +3,10 @@
 #![cfg(feature = "sqs")]
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "what a test's helper cannot do fails the test")]
 
-use std::{process::Output, time::Duration};
+use std::{
+    process::{Output, Stdio},
+    time::Duration,
+};
 
 use serde_json::{Value, json};
 use testkit::emulator::Emulator;
@@ -13,18 +16,25 @@ use tokio::{process::Command, time::timeout};
 const PATIENCE: Duration = Duration::from_mins(1);
 
 async fn proxy_bin(emulator: &Emulator, arguments: &[&str]) -> Output {
-    let running = Command::new(env!("CARGO_BIN_EXE_proxy-bin"))
+    let running = command(emulator, arguments)
+        .env("MCP_PROXY_BACKEND__SQS__RESPONSE_QUEUE_URL", emulator.queue_url("answers"))
+        .output();
+    timeout(PATIENCE, running).await.expect("the process ends").unwrap()
+}
+
+/// With reply queues of the proxy's own making.
+fn command(emulator: &Emulator, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_proxy-bin"));
+    command
         .args(arguments)
         .env_clear()
         .env("AWS_ACCESS_KEY_ID", "test")
         .env("AWS_SECRET_ACCESS_KEY", "test")
         .env("AWS_REGION", "us-east-1")
         .env("MCP_PROXY_BACKEND__SQS__READ_QUEUE_URL", emulator.queue_url("requests"))
-        .env("MCP_PROXY_BACKEND__SQS__RESPONSE_QUEUE_URL", emulator.queue_url("answers"))
         .env("MCP_PROXY_BACKEND__SQS__ENDPOINT_URL", emulator.endpoint_url())
-        .kill_on_drop(true)
-        .output();
-    timeout(PATIENCE, running).await.expect("the process ends").unwrap()
+        .kill_on_drop(true);
+    command
 }
 
 fn stdout(output: &Output) -> String {
@@ -129,4 +139,23 @@ async fn doctor_names_what_is_missing() {
     assert_eq!(report["ok"], false);
     assert_eq!(report["checks"][0]["subject"], "configuration");
     assert!(report["checks"][0]["remedy"].as_str().unwrap().contains("whole number"), "{report:#}");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_doctor_that_is_interrupted_leaves_nothing_behind() {
+    let emulator = Emulator::start().await.unwrap();
+    let requests = emulator.create_queue("requests", &[]).unwrap();
+    let doctor = command(&emulator, &["doctor"]).stdout(Stdio::piped()).spawn().unwrap();
+    let client = emulator.client();
+    // the far end has what it is asked, and says nothing
+    let receive = client.receive_message().queue_url(&requests).wait_time_seconds(20).send();
+    assert_eq!(timeout(PATIENCE, receive).await.unwrap().unwrap().messages().len(), 1);
+    let process = doctor.id().unwrap().to_string();
+    assert!(std::process::Command::new("kill").args(["-INT", &process]).status().unwrap().success());
+    let output = timeout(PATIENCE, doctor.wait_with_output()).await.expect("the process ends").unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert!(stdout(&output).contains("\nfailed   end: SIGINT"), "{}", said(&output));
+    let queues = client.list_queues().send().await.unwrap();
+    assert_eq!(queues.queue_urls(), [requests]);
 }

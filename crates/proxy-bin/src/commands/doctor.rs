@@ -14,12 +14,14 @@ use crate::{
     app::{App, Core, Parted},
     backends,
     config::{BackendChoice, Config, Inputs, load},
+    signals::Signals,
     telemetry,
 };
 
 /// What the lines about the way as a whole are about.
 const START: &str = "start";
 const READINESS: &str = "readiness";
+const END: &str = "end";
 
 /// How long the backend may take to become ready. A subscription's filter takes seconds as a rule, and 15 minutes at worst.
 const READY_TIME: Duration = Duration::from_mins(2);
@@ -95,8 +97,9 @@ async fn look(config: &Config, choice: &BackendChoice, checks: &mut Checks) {
         }
         None => start(&config, false).await,
     };
-    match started {
-        Ok(running) => try_out(running, checks).await,
+    // From here on a signal is waited for; before, it ends the process, and the next proxies remove what is left behind.
+    match started.and_then(|running| Ok((running, Signals::listen()?))) {
+        Ok((running, signals)) => try_out(running, signals, checks).await,
         Err(error) if is_address_in_use(&error) => checks.add(Check::warning(
             START,
             format!("{error:#}: a proxy that runs already has it, perhaps, and then its callbacks go there"),
@@ -133,9 +136,15 @@ async fn start(config: &Config, serve: bool) -> anyhow::Result<Running> {
     Ok(Running { proxy, shutdown, parts })
 }
 
-/// Says hello to the MCP server, and takes the proxy apart again.
-async fn try_out(running: Running, checks: &mut Checks) {
+/// Says hello to the MCP server, and takes the proxy apart again, after a signal too: nothing of it stays at the backend.
+async fn try_out(running: Running, mut signals: Signals, checks: &mut Checks) {
     let Running { proxy, shutdown, mut parts } = running;
+    let asking = async {
+        match until_ready(&proxy).await {
+            Ok(()) => handshake(&proxy, checks).await,
+            Err(check) => checks.add(check),
+        }
+    };
     tokio::select! {
         biased;
         Some(ended) = parts.join_next() => {
@@ -143,16 +152,14 @@ async fn try_out(running: Running, checks: &mut Checks) {
             let what = error.map_or_else(|| "it ended by itself".to_owned(), |error| format!("{error:#}"));
             return checks.add(Check::failed(START, what, "look at the service that it names"));
         }
-        ready = until_ready(&proxy) => match ready {
-            Ok(()) => handshake(&proxy, checks).await,
-            Err(check) => checks.add(check),
-        },
+        name = signals.next() => checks.add(Check::failed(END, format!("{name} came before all was seen"), "ask again")),
+        () = asking => {}
     }
     shutdown.cancel();
     while let Some(ended) = parts.join_next().await {
         if let Err(error) = ended.map_err(anyhow::Error::from).flatten() {
             let remedy = "see what it names; queues that are left behind are removed by the next proxies";
-            checks.add(Check::warning("end", format!("{error:#}"), remedy));
+            checks.add(Check::warning(END, format!("{error:#}"), remedy));
         }
     }
 }

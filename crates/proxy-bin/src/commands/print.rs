@@ -41,13 +41,19 @@ impl Checks {
 
     /// Prints what there is to say at the end.
     pub(super) fn finish(self) -> io::Result<()> {
+        let failed = self.failed();
         self.printed?;
-        let failed = self.all.iter().filter(|check| matches!(check.verdict, Verdict::Failed { .. })).count();
         if self.json {
             let checks: Vec<Value> = self.all.iter().map(check_json).collect();
             return writeln!(io::stdout(), "{:#}", json!({ "ok": failed == 0, "checks": checks }));
         }
+        let warnings =
+            self.all.iter().filter(|check| matches!(check.verdict, Verdict::Warning { .. })).count();
         match failed {
+            0 if warnings > 0 => {
+                let word = if warnings == 1 { "warning" } else { "warnings" };
+                writeln!(io::stdout(), "It works, with {warnings} {word}.")
+            }
             0 => writeln!(io::stdout(), "All is well."),
             1 => writeln!(io::stdout(), "1 check failed."),
             count => writeln!(io::stdout(), "{count} checks failed."),
