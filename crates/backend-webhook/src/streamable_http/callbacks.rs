@@ -28,6 +28,8 @@ impl Inbox for CallbackInbox {
     fn deliver(&self, inbound: Inbound) -> Settlement {
         let Some(answered) = answered(&inbound) else { return self.inbox.deliver(inbound) };
         if let Some(response) = self.streams.talkative(&answered) {
+            // its response may end while the answer is held back
+            self.streams.note_callback();
             let (inbox, streams) = (Arc::clone(&self.inbox), Arc::clone(&self.streams));
             let held = async move {
                 // progress and log messages travel by another connection, and belong before the answer
@@ -65,4 +67,41 @@ fn note(streams: &Streams, answered: &WireId, disposition: Disposition) {
 fn answered(inbound: &Inbound) -> Option<WireId> {
     let Event::Message(Message::Response(response)) = &inbound.event else { return None };
     WireId::parse(response.id()?.as_string()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use proxy_core::id::{InstanceId, RouteKey};
+
+    use super::*;
+
+    #[derive(Debug)]
+    struct Accepting;
+
+    impl Inbox for Accepting {
+        fn deliver(&self, _: Inbound) -> Settlement {
+            Settlement::Now(Disposition::Accepted)
+        }
+    }
+
+    #[test]
+    fn an_answer_that_is_held_back_counts_as_come_though_its_response_ends_meanwhile() {
+        let streams = Arc::new(Streams::default());
+        let inbox = CallbackInbox::new(Arc::new(Accepting), Arc::clone(&streams));
+        let wire = WireId::new(RouteKey::random(&InstanceId::random()), 1);
+        let waiting = streams.wait_for(wire.clone(), true);
+        let answer = format!(r#"{{"jsonrpc":"2.0","id":"{wire}","result":{{}}}}"#);
+        let inbound = Inbound {
+            route: Some(wire.route().clone()),
+            peer: None,
+            related: None,
+            sequence: None,
+            message_id: None,
+            event: Event::Message(Message::parse(answer).unwrap()),
+        };
+        let settlement = inbox.deliver(inbound);
+        assert!(matches!(settlement, Settlement::Later(_)));
+        assert!(streams.called_back());
+        assert!(!waiting.response.over.is_cancelled(), "what belongs before it may still come");
+    }
 }

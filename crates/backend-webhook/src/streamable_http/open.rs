@@ -57,7 +57,12 @@ impl Server {
             return Opening::Absent(head.status);
         }
         let in_session = address.session.is_some();
-        let body = self.read_refusal(body).await;
+        let body = tokio::select! {
+            biased;
+            () = over.cancelled() => return Opening::Over,
+            () = self.stop.cancelled() => return Opening::Over,
+            body = self.read_refusal(body) => body,
+        };
         let refused =
             Refused { status: head.status, headers: &head.headers, body: &body, in_session, wire: None };
         if refused.is_gone() {

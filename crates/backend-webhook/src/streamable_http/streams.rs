@@ -93,9 +93,14 @@ impl Streams {
         }
     }
 
+    /// An answer comes by callback.
+    pub(super) fn note_callback(&self) {
+        self.called_back.store(true, Ordering::Relaxed);
+    }
+
     /// An answer came by callback.
     pub(super) fn answered(&self, wire: &WireId) {
-        self.called_back.store(true, Ordering::Relaxed);
+        self.note_callback();
         self.end(wire);
     }
 

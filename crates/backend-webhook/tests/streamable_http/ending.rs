@@ -114,6 +114,26 @@ async fn a_server_need_not_take_note_of_a_sessions_end() {
 }
 
 #[tokio::test]
+async fn shutdown_waits_for_no_refusal_that_does_not_end() {
+    let mut world = World::start().await;
+    let route = world.route();
+    let got = world.listening(&route).await;
+    let (_unended, receiver) = tokio::sync::mpsc::channel::<Result<axum::body::Bytes, std::io::Error>>(1);
+    let body = futures_util::stream::unfold(receiver, |mut receiver| async move {
+        Some((receiver.recv().await?, receiver))
+    });
+    got.respond(crate::server::head(503, "text/plain").body(axum::body::Body::from_stream(body)).unwrap());
+    // the head is there once another request has gone the same way
+    let (wire, sending, got) = world.call(&route, 2).await;
+    got.json(&answer(&wire));
+    sending.outcome().await.unwrap();
+    let begin = tokio::time::Instant::now();
+    world.shutdown.cancel();
+    world.stopped().await;
+    assert!(begin.elapsed() < std::time::Duration::from_secs(3), "{:?}", begin.elapsed());
+}
+
+#[tokio::test]
 async fn shutdown_ends_every_stream() {
     let mut world = World::start().await;
     let route = world.route();
