@@ -28,6 +28,8 @@ const SUBJECT: &str = "callback";
 /// What is sent: a message that no server could mean anything by.
 const PROBE: &str = r#"{"jsonrpc":"2.0","method":"notifications/probe"}"#;
 
+const RUNNING: &str = "callbacks lead to a proxy that is running";
+
 const LISTEN_REMEDY: &str = "change listen, or end the program that has this address";
 const WAY_REMEDY: &str =
     "look at webhook_url, and at DNS, firewall and reverse proxy between the server and this replica";
@@ -78,15 +80,27 @@ pub(crate) async fn check_callback(
         }
     };
     if settings.share {
-        return report(
-            ask_running(&client, url, "the proxy's own port is shared, and no proxy is running").await,
-        );
+        return report(if leads_to_proxy(&client, url).await {
+            Check::good(SUBJECT, RUNNING)
+        } else {
+            Check::warning(
+                SUBJECT,
+                "the proxy's own port is shared, and webhook_url leads to no running proxy",
+                "ask again while the proxy runs",
+            )
+        });
     }
     match TcpListener::bind(settings.listen).await {
         Ok(listener) => report(send_probe(settings, listener, &client).await),
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse && !url.is_empty() => {
-            let otherwise = format!("{} is taken by another program", settings.listen);
-            report(ask_running(&client, url, &otherwise).await);
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            let own = format!("http://{}/callback", settings.listen);
+            let url = if url.is_empty() { &own } else { url };
+            report(if leads_to_proxy(&client, url).await {
+                Check::good(SUBJECT, RUNNING)
+            } else {
+                let what = format!("{} is taken, and {url} leads to no running proxy", settings.listen);
+                Check::failed(SUBJECT, what, LISTEN_REMEDY)
+            });
         }
         Err(error) => {
             let what = format!("cannot listen on {}: {error}", settings.listen);
@@ -137,8 +151,8 @@ async fn send_probe(settings: &CallbackSettings<'_>, listener: TcpListener, clie
     }
 }
 
-/// Asks whether a proxy that runs already is what `webhook_url` leads to: it knows no session under a made-up path.
-async fn ask_running(client: &HttpClient, webhook_url: &str, otherwise: &str) -> Check {
+/// Whether a proxy that runs already is what `webhook_url` leads to: it knows no session under a made-up path.
+async fn leads_to_proxy(client: &HttpClient, webhook_url: &str) -> bool {
     let route = RouteKey::random(&InstanceId::random());
     let url = format!("{}/{}/probe", webhook_url.trim_end_matches('/'), route.as_str());
     let request = || probe(client, &url);
@@ -147,16 +161,7 @@ async fn ask_running(client: &HttpClient, webhook_url: &str, otherwise: &str) ->
         let body = read_body("check", &mut response, 1024).await.ok()?;
         (response.status() == StatusCode::NOT_FOUND).then_some(body)
     };
-    match answer.await {
-        Some(body) if String::from_utf8_lossy(&body).contains(NO_SESSION) => {
-            Check::good(SUBJECT, "webhook_url leads to a proxy that is running")
-        }
-        _ => Check::warning(
-            SUBJECT,
-            format!("{otherwise}, and webhook_url leads to no running proxy"),
-            "ask again while the proxy runs, or while its port is free",
-        ),
-    }
+    answer.await.is_some_and(|body| String::from_utf8_lossy(&body).contains(NO_SESSION))
 }
 
 async fn post(client: &HttpClient, url: &str) -> Result<StatusCode, String> {

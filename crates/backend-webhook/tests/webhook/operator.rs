@@ -75,12 +75,30 @@ async fn doctor_knows_a_running_proxy_behind_the_callback_url() {
     let (base, _) = running.split_once("/callback").unwrap();
     let (mut config, _answering) = with_server(405).await;
     config.listen = base.strip_prefix("http://").unwrap().parse().unwrap();
-    config.webhook_url = format!("{base}/callback");
-    let checks = doctor(&config).await;
-    assert!(
-        matches!(verdict(&checks, "callback"), Verdict::Good(what) if what.contains("running")),
-        "{checks:?}"
-    );
+    for url in [format!("{base}/callback"), String::new()] {
+        config.webhook_url = url;
+        let checks = doctor(&config).await;
+        assert!(
+            matches!(verdict(&checks, "callback"), Verdict::Good(what) if what.contains("running")),
+            "{checks:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn doctor_knows_a_port_that_is_not_the_proxys() {
+    let taken = Server::start().await;
+    let (mut config, _answering) = with_server(405).await;
+    config.listen = taken.url.strip_prefix("http://").unwrap().split('/').next().unwrap().parse().unwrap();
+    config.timeout = Duration::from_millis(300);
+    for url in [String::new(), format!("http://{}/callback", config.listen)] {
+        config.webhook_url = url;
+        let checks = doctor(&config).await;
+        assert!(
+            matches!(verdict(&checks, "callback"), Verdict::Failed { what, .. } if what.contains("no running proxy")),
+            "{checks:?}"
+        );
+    }
 }
 
 #[tokio::test]
