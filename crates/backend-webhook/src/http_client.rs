@@ -30,9 +30,13 @@ const IDLE: Duration = Duration::from_secs(4);
 const PING_INTERVAL: Duration = Duration::from_secs(15);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long after the first attempt connecting is tried again. A server that restarts is there again by then, and a client hears soon of one
+/// that is not.
+pub(crate) const RETRIED_FOR: Duration = Duration::from_secs(5);
+
 /// The delays between attempts to connect.
 const FIRST_DELAY: Duration = Duration::from_millis(100);
-const LONGEST_DELAY: Duration = Duration::from_secs(5);
+const LONGEST_DELAY: Duration = Duration::from_secs(1);
 
 /// What we call ourselves.
 pub(crate) const AGENT: HeaderValue =
@@ -77,8 +81,8 @@ impl HttpClient {
         self.client.request(method, url).headers(self.headers.clone())
     }
 
-    /// Sends a request and waits for the head of its response. A failure to connect is tried again, with jittered backoff, until
-    /// `deadline`; what may have arrived is not sent again.
+    /// Sends a request and waits for the head of its response. A failure to connect is tried again, with jittered backoff, for
+    /// [`RETRIED_FOR`] and until `deadline`; what may have arrived is not sent again.
     ///
     /// # Errors
     /// As [`failure`] says; without an attempt before `deadline` the last one's.
@@ -88,6 +92,7 @@ impl HttpClient {
         deadline: Instant,
         request: impl Fn() -> RequestBuilder + Send,
     ) -> Result<Response, BackendError> {
+        let deadline = deadline.min(Instant::now() + RETRIED_FOR);
         let mut backoff = Backoff::new(FIRST_DELAY, LONGEST_DELAY);
         loop {
             let error = match request().send().await {

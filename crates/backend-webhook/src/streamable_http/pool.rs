@@ -20,7 +20,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tower_service::Service as _;
 
 use super::connection::{Connection, Outgoing, ResponseBody};
-use crate::http_client::tls_config;
+use crate::http_client::{RETRIED_FOR, tls_config};
 
 /// How long a connection is kept without a request: less than the 5 s after which uvicorn and Node.js close theirs, so that no
 /// request meets a connection that is just being closed.
@@ -67,14 +67,14 @@ impl Pool {
 
     /// Sends a request and waits for the head of its response.
     ///
-    /// Connecting is tried again until `timeout` is over, or `deadline`. What may have reached the server is never sent again: that
+    /// Connecting is tried again for [`RETRIED_FOR`], `timeout` at most, and until `deadline`. What may have reached the server is never sent again: that
     /// error says [`Delivery::MaybeSent`].
     pub(super) async fn send(
         self: &Arc<Self>,
         mut request: Outgoing,
         deadline: Instant,
     ) -> Result<Response<ResponseBody>, BackendError> {
-        let deadline = deadline.min(Instant::now() + self.timeout);
+        let deadline = deadline.min(Instant::now() + self.timeout.min(RETRIED_FOR));
         let mut backoff = Backoff::new(FIRST_DELAY, LONGEST_DELAY);
         loop {
             let (connection, is_new) = match self.take() {
