@@ -2,8 +2,10 @@
 
 use anyhow::Result;
 use e2e::{
+    fixtures,
     http::{call, text},
     kind::Kind,
+    proxy::Settings,
     stdio::StdioProxy,
     stories,
     world::FarEnd,
@@ -12,6 +14,7 @@ use serde_json::{Value, json};
 
 stories! {
     the_end_of_input_drains: all;
+    what_desktop_clients_are_configured_with_works: all;
 }
 
 /// Items 71, 72 and 74 of the checklist: nothing but messages on standard output, one a line; what is in flight at the end of input is
@@ -46,5 +49,43 @@ async fn the_end_of_input_drains(kind: Kind) -> Result<()> {
         let left = emulator.client().list_queues().send().await?;
         assert!(left.queue_urls().len() <= 2, "its queue is still there: {:?}", left.queue_urls());
     }
+    Ok(())
+}
+
+/// The example for desktop clients, read by the official Inspector, which takes the same file. Only where program and settings are is
+/// another, and the credentials.
+async fn what_desktop_clients_are_configured_with_works(kind: Kind) -> Result<()> {
+    let far_end = FarEnd::start(kind).await?;
+    let file = Settings::new(far_end.backend.clone().with_created_queue(), "").write()?;
+    let command = file.command("stdio")?;
+    let command = command.as_std();
+    let text_of = |text: &std::ffi::OsStr| Value::from(text.to_string_lossy());
+    let example = fixtures::root().join("docs/examples/claude_desktop_config.json");
+    let mut configuration: Value = serde_json::from_str(&std::fs::read_to_string(example)?)?;
+    let server = &mut configuration["mcpServers"]["search"];
+    let arguments: Vec<Value> = command.get_args().map(text_of).collect();
+    let shown = server["args"].as_array().map(|shown| shown[..shown.len() - 1].to_vec());
+    assert_eq!(
+        shown.as_deref(),
+        Some(&arguments[..arguments.len() - 1]),
+        "all but the last one, the file's path"
+    );
+    server["command"] = text_of(command.get_program());
+    server["args"] = Value::from(arguments);
+    let variables =
+        command.get_envs().filter_map(|(name, value)| Some((name.to_string_lossy(), text_of(value?))));
+    server["env"] = variables.map(|(name, value)| (name.into_owned(), value)).collect();
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("claude_desktop_config.json");
+    std::fs::write(&path, configuration.to_string())?;
+
+    let tools = fixtures::inspector(&path, "search", &["--method", "tools/list"]).await?;
+    assert!(
+        tools["tools"].as_array().is_some_and(|tools| tools.iter().any(|tool| tool["name"] == "echo")),
+        "{tools}"
+    );
+    let arguments = ["--method", "tools/call", "--tool-name", "echo", "--tool-arg", "text=from the desktop"];
+    let result = fixtures::inspector(&path, "search", &arguments).await?;
+    assert_eq!(result["content"][0]["text"], "from the desktop", "{result}");
     Ok(())
 }

@@ -1,12 +1,18 @@
 //! What `cargo xtask setup` installed under `target/fixtures`, and how to run it.
 
-use std::path::PathBuf;
+use std::{
+    path::{Path, PathBuf},
+    process::Stdio,
+};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use tokio::process::Command;
 
-use crate::{kind::Kind, process::Process};
+use crate::{
+    kind::Kind,
+    process::{PATIENCE, Process},
+};
 
 /// The access key that the server signs with.
 pub const SERVERS_ACCESS_KEY: &str = "far";
@@ -140,6 +146,18 @@ pub async fn conformance(release: &str, arguments: &[&str]) -> Result<(bool, Str
     command.arg(suite).args(arguments);
     let (status, said) = Process::start("the conformance suite", &mut command)?.finish().await?;
     Ok((status.success(), said))
+}
+
+/// Runs a method of the official Inspector's command line, with a server of a desktop client's configuration. Returns the result.
+pub async fn inspector(configuration: &Path, server: &str, arguments: &[&str]) -> Result<Value> {
+    let mut command = Command::new(installed("conformance/node_modules/.bin/node"));
+    command.arg(installed("conformance/node_modules/@modelcontextprotocol/inspector-cli/build/cli.js"));
+    command.arg("--cli").arg("--config").arg(configuration).args(["--server", server]).args(arguments);
+    let output = command.stdin(Stdio::null()).kill_on_drop(true).output();
+    let output = tokio::time::timeout(PATIENCE, output).await.context("the Inspector does not end")??;
+    let (said, log) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    ensure!(output.status.success(), "the Inspector failed:\n{said}\n{log}");
+    serde_json::from_str(&said).with_context(|| format!("no JSON: {said}"))
 }
 
 /// Runs a client to its end, and reads the JSON object in its last line.

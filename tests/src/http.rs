@@ -6,8 +6,11 @@ use anyhow::{Context as _, Result, ensure};
 use reqwest::{RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 
-/// An HTTP client. It speaks to nobody over TLS, but needs a cryptography to be built: where backends and tests are built together, their
-/// `reqwest` is one without a default.
+/// An HTTP client, which speaks to nobody over TLS. It needs a cryptography all the same: where backends and tests are built together,
+/// their `reqwest` is one without a default.
+///
+/// # Panics
+/// Never: these settings make a client.
 pub fn client() -> reqwest::Client {
     // Another test of this process may have done so.
     rustls::crypto::ring::default_provider().install_default().ok();
