@@ -1,5 +1,7 @@
 //! `proxy-bin doctor` and `proxy-bin provision`.
 
+use std::net::Ipv4Addr;
+
 use anyhow::{Context as _, Result};
 use e2e::{
     backend::Backend,
@@ -12,12 +14,13 @@ use e2e::{
     world::FarEnd,
 };
 use serde_json::{Value, json};
-use testkit::emulator::Emulator;
-use tokio::time::timeout;
+use testkit::{emulator::Emulator, relay::Relay};
+use tokio::{net::TcpListener, time::timeout};
 
 stories! {
     a_doctor_finds_nothing_wrong_where_all_is_well: all, streamable_http;
     a_doctor_finds_a_server_that_is_gone: all;
+    a_doctor_sees_whether_callbacks_come_in: webhook, streamable_http_webhook;
     what_is_provisioned_twice_serves: sqs, snssqs;
 }
 
@@ -52,6 +55,28 @@ async fn a_doctor_finds_a_server_that_is_gone(kind: Kind) -> Result<()> {
     let failed = if kind.is_queued() { "initialize" } else { "server" };
     let is_named = said.lines().any(|line| line.starts_with("failed") && line.contains(failed));
     assert!(is_named, "it does not say what failed:\n{said}");
+    Ok(())
+}
+
+/// The server's callbacks come by a way of their own, which leads to where the proxy listens, or does not. (Over webhooks the answer
+/// to `initialize`, with which the doctor ends, comes that way too.)
+async fn a_doctor_sees_whether_callbacks_come_in(kind: Kind) -> Result<()> {
+    let far_end = FarEnd::start(kind).await?;
+    let listen = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?.local_addr()?;
+    let way = Relay::start(listen).await?;
+    let table = if kind == Kind::Webhook { "webhook" } else { "streamable_http_webhook" };
+    let set = |key: &str, value: &str| ["--set".to_owned(), format!("backend.{table}.{key}={value}")];
+    let url = format!("{}/from/outside", way.endpoint_url());
+    let flags = [set("listen", &listen.to_string()), set("webhook_url", &url), set("timeout", "2")].concat();
+    let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+    let settings = far_end.settings("[session]\nrequest_timeout = 3\n");
+    let (is_well, said) = run(&settings, "doctor", &flags).await?;
+    assert!(is_well, "{said}");
+
+    way.refuse().await?;
+    let (is_well, said) = run(&settings, "doctor", &flags).await?;
+    let is_named = said.lines().any(|line| line.starts_with("failed") && line.contains("callback"));
+    assert!(!is_well && is_named, "it does not say that nothing comes in:\n{said}");
     Ok(())
 }
 
