@@ -5,14 +5,15 @@ mod clock;
 mod policy;
 mod provisioned_queue;
 mod readers;
+mod reply_queue;
 
 pub use self::{
-    checks::{failed, identity, is_there, left_behind, permission, region},
+    checks::{dead_letters, failed, identity, is_there, left_behind, permission, region},
     clock::{DateObserver, clock},
     policy::{Statement, policy, queue_arn},
     provisioned_queue::{
         MAX_RECEIVE_COUNT, PROVISIONED_TAG, ProvisionedQueue, dead_letters_url, is_provisioned,
         provision_queue, provision_request_queue,
     },
-    readers::{TAKEN_AWAY, readers},
+    reply_queue::reply_queue,
 };

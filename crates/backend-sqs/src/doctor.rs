@@ -6,7 +6,8 @@ use aws_common::{
     Queue, QueueAttributes, QueueMaker, QueuePermission, QueuePlan,
     client::{self, SdkConfig},
     operator::{
-        DateObserver, TAKEN_AWAY, clock, failed, identity, is_there, left_behind, permission, readers, region,
+        DateObserver, clock, dead_letters, failed, identity, is_there, left_behind, permission, region,
+        reply_queue,
     },
 };
 use aws_sdk_sqs::{Client, config::Builder, types::QueueAttributeName};
@@ -15,7 +16,7 @@ use proxy_core::{
     BackendMetrics,
     error::BackendError,
     id::InstanceId,
-    operator::{Check, Report, Verdict},
+    operator::{Check, Report},
 };
 
 use crate::{ResponseQueue, SqsConfig, backend::NAME};
@@ -50,7 +51,7 @@ pub async fn doctor(config: &SqsConfig, sdk: Option<SdkConfig>, report: Report<'
     report(clock(dates.ahead()));
     report(is_there(&requests, found.as_ref()));
     if let Ok(found) = found {
-        report(dead_letters(found.get(&QueueAttributeName::RedrivePolicy)));
+        report(dead_letters("request queue", &found));
         report(permission(&requests, QueuePermission::Send).await);
     }
     match &config.response_queue_url {
@@ -64,24 +65,7 @@ async fn given(client: &Client, replies: &Queue, report: Report<'_, Check>) {
     let found = look_at(replies).await;
     report(is_there(replies, found.as_ref()));
     let Ok(found) = found else { return };
-    report(no_redrive(found.get(&QueueAttributeName::RedrivePolicy)));
-    let mut granted = true;
-    for needed in
-        [QueuePermission::Receive, QueuePermission::Delete, QueuePermission::Hide, QueuePermission::Send]
-    {
-        let check = permission(replies, needed).await;
-        granted &= matches!(check.verdict, Verdict::Good(_));
-        report(check);
-    }
-    let hindered = if found.contains_key(&QueueAttributeName::RedrivePolicy) {
-        Some(TAKEN_AWAY)
-    } else {
-        (!granted).then_some("a permission is missing")
-    };
-    report(match hindered {
-        None => Box::pin(readers(client, replies)).await,
-        Some(why) => Check::skipped(format!("readers of {}", replies.name()), why),
-    });
+    reply_queue(client, replies, &found, report).await;
 }
 
 /// The lines about a reply queue that the proxy is to create.
@@ -112,28 +96,4 @@ async fn created(config: &SqsConfig, client: &Client, metrics: &BackendMetrics, 
 
 async fn look_at(queue: &Queue) -> Result<QueueAttributes, BackendError> {
     queue.attributes("start", [QueueAttributeName::All]).await
-}
-
-fn dead_letters(redrive: Option<&String>) -> Check {
-    const SUBJECT: &str = "dead-letter queue of the request queue";
-    match redrive {
-        Some(_) => Check::good(SUBJECT, "there is one"),
-        None => Check::warning(
-            SUBJECT,
-            "there is none, so a request that no server survives comes back until it is too old",
-            "give the request queue a redrive policy: `provision` does",
-        ),
-    }
-}
-
-fn no_redrive(redrive: Option<&String>) -> Check {
-    const SUBJECT: &str = "redrive policy of the reply queue";
-    match redrive {
-        None => Check::good(SUBJECT, "there is none"),
-        Some(_) => Check::warning(
-            SUBJECT,
-            "there is one, so an answer that is given back a few times is taken away",
-            "remove it: answers that nobody wants are deleted by the proxy",
-        ),
-    }
 }

@@ -81,6 +81,19 @@ pub fn is_there(queue: &Queue, found: Result<&QueueAttributes, &BackendError>) -
     }
 }
 
+/// Whether a queue of requests with these attributes has a dead-letter queue.
+pub fn dead_letters(role: &str, found: &QueueAttributes) -> Check {
+    let subject = format!("dead-letter queue of the {role}");
+    if found.contains_key(&QueueAttributeName::RedrivePolicy) {
+        return Check::good(subject, "there is one");
+    }
+    Check::warning(
+        subject,
+        "there is none, so a request that no server survives comes back until it is too old",
+        "give the queue a redrive policy: `provision` does",
+    )
+}
+
 /// How many reply queues dead proxies left behind.
 pub fn left_behind(found: Result<usize, BackendError>) -> Check {
     const SUBJECT: &str = "reply queues that dead proxies left behind";

@@ -41,13 +41,10 @@ const HIDDEN: i32 = 30;
 /// For how long what is not ours is given back, in seconds: its reader is held up no longer.
 const GIVEN_BACK: i32 = 1;
 
-/// Why a queue with a redrive policy is not looked at: each look counts as a receive.
-pub const TAKEN_AWAY: &str = "its redrive policy would take messages away that are looked at";
-
 /// Sends messages to the queue that every proxy knows as another's message to itself, and looks whether anybody else takes them.
 ///
 /// What it receives of others is given back after a second.
-pub async fn readers(client: &Client, queue: &Queue) -> Check {
+pub(super) async fn readers(client: &Client, queue: &Queue) -> Check {
     let subject = format!("readers of {}", queue.name());
     let instance = InstanceId::random();
     let (missing, strangers) = (HashSet::new(), HashSet::new());

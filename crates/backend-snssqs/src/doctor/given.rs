@@ -1,8 +1,8 @@
 //! The lines about a reply queue that is given, and its subscription.
 
 use aws_common::{
-    Queue, QueueAttributes, QueuePermission,
-    operator::{TAKEN_AWAY, failed, is_there, permission, readers},
+    Queue, QueueAttributes,
+    operator::{failed, is_there, reply_queue},
 };
 use aws_sdk_sqs::types::QueueAttributeName;
 use proxy_core::{
@@ -29,28 +29,11 @@ pub(super) async fn check(
     report(is_there(&replies, found.as_ref()));
     let Ok(found) = found else { return };
     report(queue::lets_send(&replies, &found, answers.arn()));
-    report(no_redrive(&found));
     report(subscription(config, answers, &found).await);
-    let mut granted = true;
-    for needed in
-        [QueuePermission::Receive, QueuePermission::Delete, QueuePermission::Hide, QueuePermission::Send]
-    {
-        let check = permission(&replies, needed).await;
-        granted &= matches!(check.verdict, Verdict::Good(_));
-        report(check);
-    }
-    let hindered = if found.contains_key(&QueueAttributeName::RedrivePolicy) {
-        Some(TAKEN_AWAY)
-    } else {
-        (!granted).then_some("a permission is missing")
-    };
-    report(match hindered {
-        None => Box::pin(readers(&clients.sqs, &replies)).await,
-        Some(why) => Check::skipped(format!("readers of {}", replies.name()), why),
-    });
+    let hindrance = reply_queue(&clients.sqs, &replies, &found, report).await;
     // the proxy itself does not publish there
     let publishes = topics::publishes(answers).await;
-    report(match (hindered, &publishes.verdict) {
+    report(match (hindrance, &publishes.verdict) {
         (None, Verdict::Good(_)) => {
             round_trip::check(answers, &clients.sqs, &replies, &InstanceId::random()).await
         }
@@ -102,16 +85,4 @@ async fn subscription(config: &SnsSqsConfig, answers: &Topic, found: &QueueAttri
         format!("delivery is {delivery}, where raw_message_delivery = {}", config.raw_message_delivery),
         "either works, and raw is smaller: `provision` sets it",
     )
-}
-
-fn no_redrive(found: &QueueAttributes) -> Check {
-    const SUBJECT: &str = "redrive policy of the reply queue";
-    match found.get(&QueueAttributeName::RedrivePolicy) {
-        None => Check::good(SUBJECT, "there is none"),
-        Some(_) => Check::warning(
-            SUBJECT,
-            "there is one, so an answer that is given back a few times is taken away",
-            "remove it: answers that nobody wants are deleted by the proxy",
-        ),
-    }
 }

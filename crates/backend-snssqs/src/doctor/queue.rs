@@ -2,7 +2,7 @@
 
 use aws_common::{
     Queue, QueueAttributes,
-    operator::{failed, is_there},
+    operator::{dead_letters, failed, is_there},
 };
 use aws_sdk_sqs::{Client, types::QueueAttributeName};
 use prometheus_client::registry::Registry;
@@ -29,14 +29,7 @@ pub(super) async fn of_server(config: &SnsSqsConfig, client: &Client, report: Re
     };
     report(is_there(&queue, Ok(&found)));
     report(lets_send(&queue, &found, &config.sns_topic_arn));
-    report(match found.get(&QueueAttributeName::RedrivePolicy) {
-        Some(_) => Check::good("dead-letter queue of the server's queue", "there is one"),
-        None => Check::warning(
-            "dead-letter queue of the server's queue",
-            "there is none, so a request that no server survives comes back until it is too old",
-            "give the queue a redrive policy: `provision` does",
-        ),
-    });
+    report(dead_letters("server's queue", &found));
 }
 
 /// Whether the queue's policy lets the topic send. Conditions other than on the topic's ARN are not judged.
