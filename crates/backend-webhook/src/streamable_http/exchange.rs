@@ -118,7 +118,11 @@ impl Exchange {
                     self.server.take(&answer, &self.origin(None), &self.waiting.response.over).await;
                     return Ok(None);
                 }
-                Refusal::Final(error) => return Err(self.lost(error).await),
+                Refusal::Final(error) => {
+                    // somebody has said no: only silence leaves it to a callback
+                    self.report(&error).await;
+                    return Err(error);
+                }
                 Refusal::Later(error, asked) => (error, asked),
             };
             let next = Instant::now() + asked.unwrap_or_else(|| backoff.next_delay());
@@ -144,11 +148,18 @@ impl Exchange {
 
     /// A request that may have arrived ends at once, unless its answer may still come by callback.
     async fn lost(&self, error: BackendError) -> BackendError {
-        if error.delivery() == Delivery::MaybeSent && !self.server.may_be_called_back() {
+        if !self.server.may_be_called_back() {
+            self.report(&error).await;
+        }
+        error
+    }
+
+    /// Ends the exchange, where the error that `send` returns does not.
+    async fn report(&self, error: &BackendError) {
+        if error.delivery() == Delivery::MaybeSent {
             let told = BackendError::new(error.kind(), "receive", error.to_string());
             self.fail(told.with_delivery(Delivery::MaybeSent)).await;
         }
-        error
     }
 
     /// Reads the response, whatever form the answer has.

@@ -125,6 +125,23 @@ async fn a_broken_response_is_left_to_the_callback_only_once_there_was_one() {
 }
 
 #[tokio::test]
+async fn a_refusal_is_not_left_to_the_callback() {
+    let mut world = World::with_callbacks().await;
+    let route = world.route();
+    let (wire, sending, got) = world.call(&route, 1).await;
+    let _events = got.stream();
+    sending.outcome().await.unwrap();
+    world.call_back(&route, SESSION, &answer(&wire)).await;
+    world.message(&route).await;
+    for status in [500, 502] {
+        let (wire, sending, got) = world.call(&route, 2).await;
+        got.answer(status, "text/plain", "Internal Server Error");
+        sending.outcome().await.unwrap_err();
+        assert_eq!(world.failure(&wire).await.kind(), ErrorKind::Unavailable, "{status}");
+    }
+}
+
+#[tokio::test]
 async fn a_request_that_is_only_taken_is_answered_by_callback() {
     let mut world = World::with_callbacks().await;
     let route = world.route();
