@@ -14,6 +14,7 @@ mod operator;
 mod outage;
 mod policies;
 mod proxy_restart;
+mod settings;
 mod shutdown;
 mod sizes;
 mod stateless;

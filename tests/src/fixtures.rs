@@ -124,6 +124,11 @@ pub async fn asyncmcp_client(arguments: &[&str]) -> Result<Value> {
     report("asyncmcp's client", &mut command).await
 }
 
+/// The settings of asyncmcp's own proxy for each transport, as TOML.
+pub async fn asyncmcp_settings() -> Result<Value> {
+    report("asyncmcp's settings", python().arg(source("settings_asyncmcp.py"))).await
+}
+
 /// Runs the official Python SDK 2.x, which tries the modern era first.
 pub async fn python2_client(url: &str) -> Result<Value> {
     let mut command = Command::new(installed("mcp2/bin/python"));

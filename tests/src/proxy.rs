@@ -133,7 +133,7 @@ fn listening_address(line: &str) -> Option<String> {
 }
 
 /// The binary that was built beside this test.
-pub(crate) fn binary() -> Result<PathBuf> {
+pub fn binary() -> Result<PathBuf> {
     let test = std::env::current_exe()?;
     let folder =
         test.parent().and_then(|folder| folder.parent()).context("the test runs outside of target/")?;
