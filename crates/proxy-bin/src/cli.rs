@@ -46,6 +46,9 @@ const AFTER_PROVISION_HELP: &str = "\
 Does what is missing and nothing twice, says what it did, and prints the IAM policies that proxy and server need.
 Exit code 0 if all of it is done.
 
+--json prints { dry_run, steps: [{ change, kind, name, detail }], policies: [{ principal, document }], error };
+change is created, updated, deleted, unchanged, absent or \"by hand\".
+
 Examples:
   proxy-bin provision --config proxy.toml --dry-run
   proxy-bin provision --config proxy.toml
@@ -54,6 +57,9 @@ Examples:
 const AFTER_DOCTOR_HELP: &str = "\
 Checks the configuration, what the backend needs, and then opens a session with the MCP server as a client would.
 A line for each check, with the remedy where something is wrong. Exit code 0 only if nothing failed; warnings do not count.
+Beside a proxy that runs it takes no answer away, though one may come some seconds later.
+
+--json prints { ok, checks: [{ subject, verdict, what, remedy }] }; verdict is ok, warning, failed or skipped.
 
 Examples:
   proxy-bin doctor --config proxy.toml
