@@ -9,7 +9,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-use crate::harness::{World, answer, call, in_time, outbound};
+use crate::harness::{Sending, World, answer, call, in_time, outbound};
 
 /// A server of which the test writes every byte.
 struct RawServer(TcpListener);
@@ -48,7 +48,21 @@ fn json(body: &str) -> String {
     )
 }
 
-/// Sends a call, has the server write this, and returns its wire id.
+/// Begins a call, which comes over a new connection.
+async fn asked(
+    server: &RawServer,
+    world: &World,
+    route: &RouteKey,
+    number: u64,
+) -> (WireId, Sending, TcpStream) {
+    let wire = WireId::new(route.clone(), number);
+    let sending = world.send(outbound(route, number, &call(&wire)));
+    let mut connection = server.connection().await;
+    request(&mut connection, &call(&wire)).await;
+    (wire, sending, connection)
+}
+
+/// Sends a call over this connection and has the server write this.
 async fn answered(
     world: &mut World,
     connection: &mut TcpStream,
@@ -68,10 +82,7 @@ async fn answered(
 async fn a_connection_is_used_again_whatever_form_its_last_answer_had() {
     let (server, mut world) = RawServer::start().await;
     let route = world.route();
-    let wire = WireId::new(route.clone(), 1);
-    let sending = world.send(outbound(&route, 1, &call(&wire)));
-    let mut connection = server.connection().await;
-    request(&mut connection, &call(&wire)).await;
+    let (wire, sending, mut connection) = asked(&server, &world, &route, 1).await;
     write(&mut connection, &json(&answer(&wire))).await;
     sending.outcome().await.unwrap();
     world.message(&route).await;
@@ -98,10 +109,7 @@ async fn a_connection_that_says_more_than_it_was_asked_is_not_used_again() {
         (2, "HTTP/1.1 408 Request Timeout\r\nconnection: close\r\n\r\n".to_owned()),
         (3, "\r\n\r\njunk".to_owned()),
     ] {
-        let wire = WireId::new(route.clone(), number);
-        let sending = world.send(outbound(&route, number, &call(&wire)));
-        let mut connection = server.connection().await;
-        request(&mut connection, &call(&wire)).await;
+        let (wire, sending, mut connection) = asked(&server, &world, &route, number).await;
         write(&mut connection, &format!("{}{surplus}", json(&answer(&wire)))).await;
         sending.outcome().await.unwrap();
         assert_eq!(world.message(&route).await, answer(&wire));
@@ -115,10 +123,7 @@ async fn a_connection_that_ends_with_its_answer_is_not_used_again() {
     let route = world.route();
     let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n";
     for (number, says) in [(1, ""), (2, "connection: close\r\n")] {
-        let wire = WireId::new(route.clone(), number);
-        let sending = world.send(outbound(&route, number, &call(&wire)));
-        let mut connection = server.connection().await;
-        request(&mut connection, &call(&wire)).await;
+        let (wire, sending, mut connection) = asked(&server, &world, &route, number).await;
         let length = answer(&wire).len();
         let length = if says.is_empty() { String::new() } else { format!("content-length: {length}\r\n") };
         write(&mut connection, &format!("{head}{says}{length}\r\n{}", answer(&wire))).await;
@@ -127,18 +132,12 @@ async fn a_connection_that_ends_with_its_answer_is_not_used_again() {
         assert_eq!(world.message(&route).await, answer(&wire));
     }
     // closed without a word while nothing was asked
-    let wire = WireId::new(route.clone(), 3);
-    let sending = world.send(outbound(&route, 3, &call(&wire)));
-    let mut connection = server.connection().await;
-    request(&mut connection, &call(&wire)).await;
+    let (wire, sending, mut connection) = asked(&server, &world, &route, 3).await;
     write(&mut connection, &json(&answer(&wire))).await;
     connection.shutdown().await.unwrap();
     sending.outcome().await.unwrap();
     world.message(&route).await;
-    let wire = WireId::new(route.clone(), 4);
-    let sending = world.send(outbound(&route, 4, &call(&wire)));
-    let mut connection = server.connection().await;
-    request(&mut connection, &call(&wire)).await;
+    let (wire, sending, mut connection) = asked(&server, &world, &route, 4).await;
     write(&mut connection, &json(&answer(&wire))).await;
     sending.outcome().await.unwrap();
     assert_eq!(world.message(&route).await, answer(&wire));
@@ -149,10 +148,7 @@ async fn a_connection_that_ends_with_its_answer_is_not_used_again() {
 async fn a_request_on_a_connection_that_breaks_is_not_sent_again() {
     let (server, mut world) = RawServer::start().await;
     let route = world.route();
-    let wire = WireId::new(route.clone(), 1);
-    let sending = world.send(outbound(&route, 1, &call(&wire)));
-    let mut connection = server.connection().await;
-    request(&mut connection, &call(&wire)).await;
+    let (wire, sending, mut connection) = asked(&server, &world, &route, 1).await;
     write(&mut connection, &json(&answer(&wire))).await;
     sending.outcome().await.unwrap();
     world.message(&route).await;
@@ -180,10 +176,7 @@ async fn a_request_on_a_connection_that_breaks_is_not_sent_again() {
         assert_eq!(world.failure(&wire).await.kind(), ErrorKind::Unavailable, "{number}");
         connection = {
             // nothing was sent again: the next to connect is the next call
-            let wire = WireId::new(route.clone(), number + 10);
-            let sending = world.send(outbound(&route, number + 10, &call(&wire)));
-            let mut next = server.connection().await;
-            request(&mut next, &call(&wire)).await;
+            let (wire, sending, mut next) = asked(&server, &world, &route, number + 10).await;
             write(&mut next, "HTTP/1.1 200 OK\r\nconnection: close\r\n").await;
             write(&mut next, json(&answer(&wire)).trim_start_matches("HTTP/1.1 200 OK\r\n")).await;
             sending.outcome().await.unwrap();
@@ -198,10 +191,7 @@ async fn an_answer_that_breaks_off_is_none() {
     let (server, mut world) = RawServer::start().await;
     let route = world.route();
     for (number, framing) in [(1, "content-length: 1000\r\n"), (2, "transfer-encoding: chunked\r\n")] {
-        let wire = WireId::new(route.clone(), number);
-        let sending = world.send(outbound(&route, number, &call(&wire)));
-        let mut connection = server.connection().await;
-        request(&mut connection, &call(&wire)).await;
+        let (wire, sending, mut connection) = asked(&server, &world, &route, number).await;
         let head = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n{framing}\r\n");
         let body = answer(&wire);
         let body = if number == 1 { body } else { format!("{:x}\r\n{body}\r\n", body.len()) };
@@ -227,10 +217,7 @@ async fn a_connection_with_a_request_half_written_is_not_used_again() {
     write(&mut connection, "HTTP/1.1 413 Content Too Large\r\ncontent-length: 0\r\n\r\n").await;
     let error = sending.outcome().await.unwrap_err();
     assert_eq!((error.kind(), error.delivery()), (ErrorKind::TooLarge, Delivery::NotSent));
-    let wire = WireId::new(route.clone(), 2);
-    let sending = world.send(outbound(&route, 2, &call(&wire)));
-    let mut connection = server.connection().await;
-    request(&mut connection, &call(&wire)).await;
+    let (wire, sending, mut connection) = asked(&server, &world, &route, 2).await;
     write(&mut connection, &json(&answer(&wire))).await;
     sending.outcome().await.unwrap();
     assert_eq!(world.message(&route).await, answer(&wire));
