@@ -61,6 +61,22 @@ fn every_example_is_a_configuration() {
 }
 
 #[test]
+fn the_variables_that_the_reference_shows_are_taken() {
+    let reference = include_str!("../../../docs/CONFIGURATION.md").replace("\n  ", "\n");
+    let [shown] = blocks(&reference, "sh").try_into().unwrap();
+    let variables = shown.lines().map(|line| {
+        let (name, value) = line.split_once('=').unwrap();
+        (name.to_owned(), value.trim_matches('\'').to_owned())
+    });
+    let own = ("MCP_PROXY_BACKEND__SQS__READ_QUEUE_URL", "https://sqs.eu-central-1.amazonaws.com/1/requests");
+    let variables: Vec<_> = variables.chain([(own.0.to_owned(), own.1.to_owned())]).collect();
+    let refused = load(&Inputs { variables, ..Inputs::default() }).unwrap_err();
+    // only the file with the token is not there
+    assert_eq!(refused.problems.len(), 1, "{:?}", refused.problems);
+    assert!(refused.problems[0].to_string().contains("/run/secrets/ci"), "{:?}", refused.problems);
+}
+
+#[test]
 fn the_policies_for_sqs_are_those_of_the_shortest_configuration() {
     let page = page("sqs");
     let mut config: backend_sqs::SqsConfig = shortest(&page, "sqs");
