@@ -85,7 +85,7 @@ impl HttpClient {
     /// [`RETRIED_FOR`] and until `deadline`; what may have arrived is not sent again.
     ///
     /// # Errors
-    /// As [`failure`] says; without an attempt before `deadline` the last one's.
+    /// As [`failure()`] says; without an attempt before `deadline` the last one's.
     pub(crate) async fn send(
         &self,
         operation: &'static str,
@@ -126,7 +126,7 @@ fn client(timeout: Duration, tls: ClientConfig) -> Result<Client, BackendError> 
 /// Reads a response's body, or the first `limit` bytes of it.
 ///
 /// # Errors
-/// As [`failure`] says.
+/// As [`failure()`] says.
 pub(crate) async fn read_body(
     operation: &'static str,
     response: &mut Response,
