@@ -1,7 +1,9 @@
 //! The core of the MCP async transport proxy: messages, ids, exchanges, sessions, replay and the contracts.
 //!
-//! No sockets, no HTTP, no AWS. To read it: `message`, then `backend` (the contract with the transports).
+//! No sockets, no HTTP, no AWS. To read it: `message`, then `backend` and `intake` (the contracts with the transports, seen
+//! from either end).
 
+mod address_rules;
 pub mod backend;
 mod backend_metrics;
 mod backoff;
@@ -9,6 +11,7 @@ mod client;
 pub mod config;
 pub mod error;
 pub mod id;
+pub mod intake;
 pub mod message;
 mod metrics;
 pub mod operator;
@@ -22,6 +25,7 @@ mod state;
 mod version;
 
 pub use self::{
+    address_rules::AddressRules,
     backend_metrics::BackendMetrics,
     backoff::{Backoff, jittered},
     metrics::method_label,

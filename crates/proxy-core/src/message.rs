@@ -270,6 +270,14 @@ impl Response {
         }
     }
 
+    /// The error object's text, if it is an error.
+    pub fn error_object(&self) -> Option<&str> {
+        match &self.outcome {
+            Outcome::Result(_) => None,
+            Outcome::Error(span) => self.text.get(span.clone()),
+        }
+    }
+
     /// Whether it is an error.
     pub fn is_error(&self) -> bool {
         matches!(self.outcome, Outcome::Error(_))

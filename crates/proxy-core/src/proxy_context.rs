@@ -37,10 +37,20 @@ pub struct ProxyContext {
     /// From the worker, with an error answer: the session is not here any more.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub gone: bool,
-    /// From the worker: the address that the session's later requests should go to.
+    /// From the worker: the address that the session's later requests should go to. From a proxy that may not send there: the same, so
+    /// that whoever gets the request can pass it on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub owner: Option<Box<str>>,
-    /// From a proxy to itself: the instance whose poll this message ends.
+    /// From the proxy: the session ends here. The message beside it means nothing.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub end: bool,
+    /// From both: the bucket and prefix of the large payloads that this end reads (`bucket/prefix`), so that the other may send them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub payloads: Option<Box<str>>,
+    /// On a message in a dead-letter queue: why it was put there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Box<str>>,
+    /// From an instance to itself: the one whose poll this message ends.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wake: Option<Box<str>>,
     /// From a proxy to itself, by the way that answers take: the instance that looks whether they would come.
@@ -98,8 +108,10 @@ impl ProxyContext {
         let said = session.is_some() || self.owner.is_some() || !self.eras.is_empty();
         let peer = said.then_some(Peer { session, owner: self.owner, eras: self.eras });
         let (route, event) = if self.gone {
-            let text =
-                "the far end does not know this session any more: it was restarted, or it ended the session";
+            let text = said_why(&message).unwrap_or_else(|| {
+                "the far end does not know this session any more: it was restarted, or it ended the session"
+                    .to_owned()
+            });
             let answered = || WireId::parse(message.id()?.as_string()?).ok();
             let route = route.or_else(|| answered().map(|wire| wire.route().clone()));
             (route, Event::SessionGone(BackendError::new(ErrorKind::SessionGone, "receive", text)))
@@ -115,6 +127,16 @@ impl ProxyContext {
             event,
         }
     }
+}
+
+/// What an error answer says happened.
+fn said_why(message: &Message) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Said {
+        message: String,
+    }
+    let Message::Response(response) = message else { return None };
+    Some(serde_json::from_str::<Said>(response.error_object()?).ok()?.message)
 }
 
 fn unix_millis(deadline: Instant) -> u64 {

@@ -1,0 +1,1 @@
+//! The far end: ordinary MCP servers behind async transports.
