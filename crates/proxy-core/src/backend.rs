@@ -73,7 +73,7 @@ pub struct Sent {
 }
 
 /// What the far end said of itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Peer {
     /// The session id that it goes by, where it names one; the proposed one counts as none of its own.
     pub session: Option<RemoteSession>,
@@ -81,6 +81,8 @@ pub struct Peer {
     pub owner: Option<Box<str>>,
     /// The eras that it speaks; empty for a peer that knows none of our extensions.
     pub eras: Vec<Box<str>>,
+    /// The bucket and prefix of the large payloads that it reads, if it reads any.
+    pub payloads: Option<Box<str>>,
 }
 
 /// What the far end knows us by.

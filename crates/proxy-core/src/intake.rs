@@ -198,7 +198,9 @@ pub enum Settled {
 #[non_exhaustive]
 pub enum Refused {
     /// The session does not exist here, has ended, or is another client's.
-    #[error("the worker does not know this session: it has ended, or the worker was restarted: initialize again")]
+    #[error(
+        "the worker does not know this session: it has ended, or the worker was restarted: initialize again"
+    )]
     UnknownSession,
     /// A message without a session that is no `initialize`.
     #[error("the message names no session: initialize first")]
@@ -207,7 +209,9 @@ pub enum Refused {
     #[error("initialize names no address that answers can go to")]
     NoReplyAddress,
     /// The reply address is not one that this worker may write to.
-    #[error("the worker may not write to the address that answers are asked to: its reply_allow does not name it")]
+    #[error(
+        "the worker may not write to the address that answers are asked to: its reply_allow does not name it"
+    )]
     ReplyNotAllowed,
     /// As much is under way as may be; the text says what.
     #[error("{0}")]

@@ -106,7 +106,8 @@ impl ProxyContext {
         message_id: Option<&str>,
     ) -> Inbound {
         let said = session.is_some() || self.owner.is_some() || !self.eras.is_empty();
-        let peer = said.then_some(Peer { session, owner: self.owner, eras: self.eras });
+        let peer =
+            said.then_some(Peer { session, owner: self.owner, eras: self.eras, payloads: self.payloads });
         let (route, event) = if self.gone {
             let text = said_why(&message).unwrap_or_else(|| {
                 "the far end does not know this session any more: it was restarted, or it ended the session"

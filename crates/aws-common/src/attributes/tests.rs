@@ -76,7 +76,7 @@ fn initialize_proposes_the_route_key_and_says_where_the_answer_goes() {
 
 #[test]
 fn the_fullest_message_has_ten_attributes_with_the_claim_check() {
-    let peer = Peer { session: None, owner: None, eras: vec!["legacy".into()] };
+    let peer = Peer { eras: vec!["legacy".into()], ..Peer::default() };
     let message = envelope(&[("team", "search")])
         .seal(&outbound(CALL, Some(ProtocolVersion::LATEST), Some(peer)), &reply());
     assert_eq!(message.attributes.len() + 1, 10);
@@ -84,7 +84,7 @@ fn the_fullest_message_has_ten_attributes_with_the_claim_check() {
 
 #[test]
 fn a_peer_that_did_not_announce_itself_gets_no_context_and_its_own_session_id() {
-    let peer = Peer { session: RemoteSession::parse("theirs").ok(), owner: None, eras: Vec::new() };
+    let peer = Peer { session: RemoteSession::parse("theirs").ok(), ..Peer::default() };
     let message = envelope(&[]).seal(&outbound(CALL, Some(ProtocolVersion::LATEST), Some(peer)), &reply());
     assert_eq!(value(&message, "ProxyContext"), None);
     assert_eq!(value(&message, "SessionId"), Some("theirs"));
@@ -142,7 +142,12 @@ fn a_workers_context_is_read() {
     assert_eq!((read.route, read.related, read.sequence), (Some(route), Some(related), Some(3)));
     assert_eq!(
         read.peer,
-        Some(Peer { session: None, owner: Some("https://q".into()), eras: vec!["legacy".into()] })
+        Some(Peer {
+            session: None,
+            owner: Some("https://q".into()),
+            eras: vec!["legacy".into()],
+            ..Peer::default()
+        })
     );
 }
 

@@ -43,7 +43,7 @@ async fn the_fullest_message_comes_through_a_raw_subscription() {
     let mut world = World::with(topics, config).await;
     let mut full = outbound(&world.route(), &call(1));
     full.context.version = Some(ProtocolVersion::LATEST);
-    full.remote.peer = Some(Arc::new(Peer { session: None, owner: None, eras: vec!["legacy".into()] }));
+    full.remote.peer = Some(Arc::new(Peer { eras: vec!["legacy".into()], ..Peer::default() }));
     world.backend.send(full).await.unwrap();
     let taken = world.topics.take(1).await;
     let attributes = taken[0].message_attributes().unwrap();

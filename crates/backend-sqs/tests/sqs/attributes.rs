@@ -47,7 +47,7 @@ async fn the_fullest_message_is_taken_and_hostile_values_are_left_out() {
     let mut world = World::with(emulator().await, setup).await;
     let mut full = outbound(&world.route(), &call(1));
     full.context.version = Some(ProtocolVersion::LATEST);
-    full.remote.peer = Some(Arc::new(Peer { session: None, owner: None, eras: vec!["legacy".into()] }));
+    full.remote.peer = Some(Arc::new(Peer { eras: vec!["legacy".into()], ..Peer::default() }));
     world.backend.send(full).await.unwrap();
     let hostile =
         "{\"jsonrpc\":\"2.0\",\"id\":\"1\",\"method\":\"a\\u0007\",\"params\":{\"t\":\"\u{FFFE}\"}}";

@@ -300,7 +300,7 @@ pub(super) fn backoff() -> Backoff {
 fn peer_of(headers: &http::HeaderMap) -> Peer {
     let context = headers.get(X_PROXY_CONTEXT).and_then(|value| value.to_str().ok());
     let context = context.and_then(ProxyContext::parse).unwrap_or_default();
-    Peer { session: session_of(headers), owner: context.owner, eras: context.eras }
+    Peer { session: session_of(headers), owner: context.owner, eras: context.eras, ..Peer::default() }
 }
 
 /// No head came in time.

@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn later_messages_carry_the_servers_own_session_id_and_the_version() {
-        let peer = Peer { session: RemoteSession::parse("theirs").ok(), owner: None, eras: Vec::new() };
+        let peer = Peer { session: RemoteSession::parse("theirs").ok(), ..Peer::default() };
         let headers =
             sealed(&outbound(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#, Some(peer)));
         assert_eq!(headers["x-session-id"], "theirs");
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn a_peer_that_announced_itself_gets_the_context_on_every_message() {
-        let peer = Peer { session: None, owner: None, eras: vec!["legacy".into()] };
+        let peer = Peer { eras: vec!["legacy".into()], ..Peer::default() };
         let headers = sealed(&outbound(r#"{"jsonrpc":"2.0","id":7,"result":{}}"#, Some(peer)));
         assert!(context(&headers).is_some());
         assert!(!headers.contains_key("x-request-id") && !headers.contains_key("x-method"));

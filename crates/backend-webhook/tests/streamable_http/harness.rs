@@ -228,7 +228,7 @@ pub(crate) fn answer(wire: &WireId) -> String {
 }
 
 pub(crate) fn peer(session: &str) -> Peer {
-    Peer { session: Some(RemoteSession::parse(session).unwrap()), owner: None, eras: Vec::new() }
+    Peer { session: Some(RemoteSession::parse(session).unwrap()), ..Peer::default() }
 }
 
 pub(crate) fn text(inbound: Inbound, route: &RouteKey) -> String {

@@ -242,7 +242,7 @@ pub(crate) fn outbound(route: &RouteKey, text: &str) -> Outbound {
 }
 
 pub(crate) fn peer(session: &str) -> Peer {
-    Peer { session: Some(RemoteSession::parse(session).unwrap()), owner: None, eras: Vec::new() }
+    Peer { session: Some(RemoteSession::parse(session).unwrap()), ..Peer::default() }
 }
 
 pub(crate) async fn in_time<T>(future: impl Future<Output = T>) -> T {

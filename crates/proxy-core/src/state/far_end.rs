@@ -76,8 +76,7 @@ pub(super) fn store_session(remote: &mut Remote, named: RemoteSession) {
     if own_session(remote).is_some() || is_proposed(&remote.route, &named) {
         return;
     }
-    let peer =
-        remote.peer.get_or_insert_with(|| Arc::new(Peer { session: None, owner: None, eras: Vec::new() }));
+    let peer = remote.peer.get_or_insert_with(|| Arc::new(Peer::default()));
     Arc::make_mut(peer).session = Some(named);
 }
 

@@ -241,7 +241,7 @@ impl Rig {
             peer: self.naming.take().map(|named| Peer {
                 session: Some(named),
                 owner: None,
-                eras: Vec::new(),
+                ..Peer::default()
             }),
             related: related.cloned(),
             sequence,

@@ -116,9 +116,7 @@ pub async fn an_end_is_told_where_it_can_be_told(target: &dyn ContractTarget) {
         let route = testbed.route();
         send(&*testbed.backend, outbound(&route, &call(&route))).await;
         testbed.receive().await;
-        let peer = own
-            .clone()
-            .map(|session| Arc::new(Peer { session: Some(session), owner: None, eras: Vec::new() }));
+        let peer = own.clone().map(|session| Arc::new(Peer { session: Some(session), ..Peer::default() }));
         let remote = Remote { route: route.clone(), peer };
         let first = in_time("closing", testbed.backend.close(&remote)).await;
         assert!(first.is_ok(), "a session that send saw can be closed: {first:?}");

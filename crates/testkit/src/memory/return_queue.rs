@@ -146,7 +146,7 @@ fn decode(returned: Returned) -> Option<Inbound> {
     match Message::parse(body) {
         Ok(message) => Some(Inbound {
             route: key,
-            peer: own.map(|own| Peer { session: Some(own), owner: None, eras: Vec::new() }),
+            peer: own.map(|own| Peer { session: Some(own), ..Peer::default() }),
             related,
             sequence,
             message_id: None,
