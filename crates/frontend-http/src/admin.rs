@@ -97,5 +97,5 @@ fn check(shared: &Shared, parts: &Parts) -> Result<(), Rejection> {
 }
 
 async fn is_ready(shared: &Shared) -> bool {
-    shared.proxy.check().await.is_ok()
+    shared.proxy.check().await.is_ok() && shared.also_ready.check().await
 }

@@ -9,6 +9,7 @@ use axum::{
     http::{Response, request::Parts},
     routing::{any, get},
 };
+use futures_util::future::BoxFuture;
 use prometheus_client::registry::Registry;
 use proxy_core::{
     Proxy,
@@ -30,10 +31,14 @@ use crate::{
 /// Give it to [`serve`](crate::serve()), or take its [`router`](Self::router) into an axum application of your own.
 pub struct App {
     shared: Shared,
-    server_path: String,
+    /// `None`: there is no MCP endpoint.
+    server_path: Option<String>,
     allow_unauthenticated: bool,
     beside: Router,
 }
+
+/// Looks at something that has to be well for `/readyz` to be green.
+pub type Readiness = Arc<dyn Fn() -> BoxFuture<'static, bool> + Send + Sync>;
 
 /// The settings cannot be served.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,7 +60,12 @@ pub(crate) struct Shared {
     pub(crate) stateless: bool,
     pub(crate) metrics: HttpMetrics,
     pub(crate) registry: Option<Arc<Registry>>,
+    pub(crate) also_ready: AlsoReady,
 }
+
+/// What has to be ready beside the proxy.
+#[derive(Default)]
+pub(crate) struct AlsoReady(Option<Readiness>);
 
 impl App {
     /// A front end with these settings. The error names everything that is wrong with them, a token file that was not read
@@ -91,11 +101,12 @@ impl App {
             sse_after: SessionConfig::default().sse_after,
             metrics: HttpMetrics::register(&mut Registry::default()),
             registry: None,
+            also_ready: AlsoReady::default(),
         };
         let allow_unauthenticated = security.allow_unauthenticated;
         Ok(Self {
             shared,
-            server_path: server.server_path.clone(),
+            server_path: Some(server.server_path.clone()),
             allow_unauthenticated,
             beside: Router::new(),
         })
@@ -116,6 +127,20 @@ impl App {
         self
     }
 
+    /// Serves no MCP endpoint: only what operators, load balancers and scrapers ask.
+    #[must_use]
+    pub fn admin_only(mut self) -> Self {
+        self.server_path = None;
+        self
+    }
+
+    /// Is ready only while this says so too, beside the proxy's own check.
+    #[must_use]
+    pub fn also_ready(mut self, readiness: Readiness) -> Self {
+        self.shared.also_ready = AlsoReady(Some(readiness));
+        self
+    }
+
     /// Serves these routes on the same port, a backend's callbacks say. They pass none of the guards: they bring their own.
     #[must_use]
     pub fn beside(mut self, routes: Router) -> Self {
@@ -133,8 +158,12 @@ impl App {
     pub fn router(self, listening: IpAddr) -> Router {
         let Self { mut shared, server_path, beside, .. } = self;
         shared.guard = shared.guard.listening(listening);
-        Router::new()
-            .route(&server_path, any(endpoint::handle))
+        let router = Router::new();
+        let router = match server_path {
+            Some(path) => router.route(&path, any(endpoint::handle)),
+            None => router,
+        };
+        router
             .route("/livez", get(admin::livez))
             .route("/readyz", get(admin::readyz))
             .route("/health", get(admin::health))
@@ -148,6 +177,21 @@ impl App {
 impl fmt::Debug for App {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("App").field("server_path", &self.server_path).finish_non_exhaustive()
+    }
+}
+
+impl AlsoReady {
+    pub(crate) async fn check(&self) -> bool {
+        match &self.0 {
+            Some(readiness) => readiness().await,
+            None => true,
+        }
+    }
+}
+
+impl fmt::Debug for AlsoReady {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("AlsoReady").field(&self.0.is_some()).finish()
     }
 }
 

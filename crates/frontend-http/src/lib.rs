@@ -22,7 +22,7 @@ mod token;
 pub use axum::Router as Routes;
 
 pub use self::{
-    app::{App, InvalidConfig},
+    app::{App, InvalidConfig, Readiness},
     config::{AuthToken, SecurityConfig, ServerConfig},
     metrics::HttpMetrics,
     serve::{ServeError, serve},

@@ -1,5 +1,10 @@
 //! What operators, load balancers and scrapers see.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
 use axum::{body::Body, http::Method};
 use proxy_core::config::Secret;
 use serde_json::{Value, json};
@@ -40,6 +45,29 @@ async fn readiness_is_red_while_the_backend_cannot_be_reached() {
     let health = get(&harness, "/health", &[]).await;
     assert_eq!(health.status, 503);
     assert_eq!(health.json().await["status"], "unavailable");
+}
+
+#[tokio::test]
+async fn without_an_endpoint_there_is_only_what_operators_ask() {
+    let ready = Arc::new(AtomicBool::new(true));
+    let harness = Harness::start({
+        let ready = Arc::clone(&ready);
+        move |setup| {
+            setup.adjust = Box::new(move |app| {
+                app.admin_only().also_ready(Arc::new(move || {
+                    let ready = Arc::clone(&ready);
+                    Box::pin(async move { ready.load(Ordering::Relaxed) })
+                }))
+            });
+        }
+    })
+    .await;
+    assert_eq!(get(&harness, "/readyz", &[]).await.status, 200);
+    assert_eq!(get(&harness, "/metrics", &[]).await.status, 200);
+    assert_eq!(get(&harness, "/mcp", &[]).await.status, 404);
+    ready.store(false, Ordering::Relaxed);
+    assert_eq!(get(&harness, "/readyz", &[]).await.status, 503);
+    assert_eq!(get(&harness, "/livez", &[]).await.status, 200);
 }
 
 #[tokio::test]

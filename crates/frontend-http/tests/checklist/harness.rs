@@ -25,6 +25,8 @@ pub(crate) struct Setup {
     pub(crate) session: SessionConfig,
     pub(crate) max_memory: usize,
     in_memory: bool,
+    /// Applied to the app before it serves.
+    pub(crate) adjust: Box<dyn FnOnce(App) -> App + Send>,
 }
 
 pub(crate) struct Harness {
@@ -56,6 +58,7 @@ impl Setup {
             session,
             max_memory: 1 << 28,
             in_memory: false,
+            adjust: Box::new(|app| app),
         }
     }
 
@@ -74,7 +77,7 @@ impl Harness {
     pub(crate) async fn start(change: impl FnOnce(&mut Setup)) -> Self {
         let mut setup = Setup::new();
         change(&mut setup);
-        let Setup { server, security, session, max_memory, in_memory } = setup;
+        let Setup { server, security, session, max_memory, in_memory, adjust } = setup;
         let mut registry = Registry::default();
         let sse_after = session.sse_after;
         let router = Router::new(InstanceId::random(), session, max_memory, &mut registry);
@@ -86,6 +89,7 @@ impl Harness {
             .unwrap()
             .sse_after(sse_after)
             .metrics(metrics, Arc::new(registry));
+        let app = adjust(app);
         let shutdown = CancellationToken::new();
         let mut serving = JoinSet::new();
         let http = if in_memory {
