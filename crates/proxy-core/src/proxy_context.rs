@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::{
-    backend::{Event, Inbound, Outbound, Peer},
+    backend::{Event, Inbound, Outbound, Peer, Remote},
     error::{BackendError, ErrorKind},
     id::{RemoteSession, RouteKey, WireId},
     message::Message,
@@ -74,6 +74,10 @@ impl ProxyContext {
     /// The version of the format that this is.
     pub const VERSION: u32 = 1;
 
+    /// The message that [`ProxyContext::end`] goes beside: a cancellation that names nothing, which a far end that does not know `end`
+    /// ignores.
+    pub const END: &str = r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{}}"#;
+
     /// What goes beside this message: `initialize` always carries it, and afterwards only what goes to a peer that answered with
     /// one of its own. `reply` says where answers go.
     pub fn beside(outbound: &Outbound, reply: impl FnOnce() -> ReplyAddress) -> Option<Self> {
@@ -82,8 +86,16 @@ impl ProxyContext {
             v: Self::VERSION,
             reply: Some(reply()),
             deadline: Some(unix_millis(outbound.context.deadline)),
+            // also where it goes there directly: then it says nothing new
+            owner: outbound.remote.peer.as_deref().and_then(|peer| peer.owner.clone()),
             ..Self::default()
         })
+    }
+
+    /// What tells the far end that a session ends, beside [`ProxyContext::END`]; `None` for a peer that knows none of our extensions.
+    pub fn ending(remote: &Remote) -> Option<Self> {
+        let peer = remote.peer.as_deref().filter(|peer| !peer.eras.is_empty())?;
+        Some(Self { v: Self::VERSION, owner: peer.owner.clone(), end: true, ..Self::default() })
     }
 
     /// Reads the text form; `None` for what is no context of this version.
@@ -144,4 +156,36 @@ fn unix_millis(deadline: Instant) -> u64 {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
     let at = since_epoch + deadline.saturating_duration_since(Instant::now());
     u64::try_from(at.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{backend::Context, id::InstanceId};
+
+    fn outbound(peer: Peer) -> Outbound {
+        Outbound {
+            remote: Remote { route: RouteKey::random(&InstanceId::random()), peer: Some(Arc::new(peer)) },
+            about: None,
+            number: 1,
+            context: Context { version: None, deadline: Instant::now() },
+            message: Message::parse(r#"{"jsonrpc":"2.0","id":"1","method":"tools/list"}"#).unwrap(),
+        }
+    }
+
+    #[test]
+    fn what_a_peer_named_as_owner_goes_back_to_it_and_only_a_peer_that_announced_itself_is_told_more() {
+        let reply = || ReplyAddress::Sqs("q".into());
+        let owner = Some("https://sqs.eu-west-1.amazonaws.com/1/mcp-worker-x".into());
+        let ours = outbound(Peer { owner: owner.clone(), eras: vec!["legacy".into()], ..Peer::default() });
+        assert_eq!(ProxyContext::beside(&ours, reply).unwrap().owner, owner);
+        let ending = ProxyContext::ending(&ours.remote).unwrap();
+        assert!(ending.end && ending.owner == owner);
+        let theirs = outbound(Peer::default());
+        assert_eq!(ProxyContext::beside(&theirs, reply), None);
+        assert_eq!(ProxyContext::ending(&theirs.remote), None);
+        assert!(Message::parse(ProxyContext::END).is_ok());
+    }
 }
