@@ -122,7 +122,7 @@ impl Request {
     }
 
     /// The name of the tool that a `tools/call` calls.
-    pub(crate) fn tool_name(&self) -> Option<&str> {
+    pub fn tool_name(&self) -> Option<&str> {
         self.peeked.as_ref().ok()?.tool.as_deref()
     }
 
@@ -157,6 +157,12 @@ impl Notification {
         let params = params(&self.text, self.params.as_ref()).ok().flatten();
         let meta = params.and_then(|params| params.meta).and_then(|meta| read_meta(meta).ok());
         meta.is_some_and(|meta| meta.modern_version.is_some())
+    }
+
+    /// The id of the request that a `notifications/cancelled` names.
+    pub fn cancelled_id(&self) -> Option<RequestId> {
+        let names = self.method() == "notifications/cancelled";
+        names.then(|| self.cancelled_request().ok()).flatten().map(|(id, _)| id)
     }
 
     /// The request that a `notifications/cancelled` names, and where.

@@ -139,6 +139,7 @@ fn the_modern_era_is_recognized() {
 fn messages_of_our_own_know_their_members() {
     let cancelled = Notification::cancelled(&RequestId::string("w"), "because");
     assert_eq!(cancelled.cancelled_request().unwrap().0, RequestId::string("w"));
+    assert_eq!(cancelled.cancelled_id(), Some(RequestId::string("w")));
     let error = Response::error(
         Some(RequestId::number(1)),
         &ErrorObject::new(code::INTERNAL_ERROR, "gone", "timeout"),
