@@ -5,6 +5,7 @@
 //! member of `params` and `result` that is ever looked at.
 
 mod edit;
+mod members;
 mod parse;
 pub(crate) mod peek;
 mod request_id;

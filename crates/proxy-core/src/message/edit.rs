@@ -4,7 +4,10 @@ use std::{borrow::Cow, collections::BTreeMap};
 
 use serde_json::value::RawValue;
 
-use super::{Message, Notification, Outcome, ProgressToken, Request, RequestId, Response, Span, parse, peek};
+use super::{
+    Message, Notification, Outcome, ProgressToken, Request, RequestId, Response, Span, members::Members,
+    parse, peek,
+};
 use crate::message::peek::{InvalidParams, Peeked};
 
 impl Request {
@@ -54,6 +57,43 @@ impl Request {
         let edit = member_edit(&text, &meta, key, json)?;
         let (text, [id_span, params_span]) =
             splice(&text, vec![edit], [id_span, params.clone().unwrap_or_default()]);
+        Ok(Self::assemble(text, id, id_span, method, params.map(|_| params_span)))
+    }
+
+    /// The same request without `params.{key}`, however often it stands there.
+    ///
+    /// # Errors
+    /// The parameters cannot be read.
+    pub fn without_param(self, key: &str) -> Result<Self, InvalidParams> {
+        match self.params.clone() {
+            Some(params) => self.without_member(&params, key),
+            None => Ok(self),
+        }
+    }
+
+    /// The same request without `params._meta.{key}`, however often it stands there. A `_meta` with nothing left in it stays, as `{}`.
+    ///
+    /// # Errors
+    /// The parameters cannot be read.
+    pub fn without_meta(self, key: &str) -> Result<Self, InvalidParams> {
+        match peek::meta_span(&self.text, self.params.as_ref())? {
+            Some(meta) => self.without_member(&meta, key),
+            None => Ok(self),
+        }
+    }
+
+    fn without_member(self, object: &Span, key: &str) -> Result<Self, InvalidParams> {
+        if !self.text.get(object.clone()).ok_or(InvalidParams)?.starts_with('{') {
+            return Ok(self);
+        }
+        let removed = Members::at(&self.text, object).ok_or(InvalidParams)?.without(key);
+        if removed.is_empty() {
+            return Ok(self);
+        }
+        let Self { text, id, id_span, method, params, .. } = self;
+        let edits = removed.into_iter().map(|span| (span, String::new())).collect();
+        let (text, [id_span, params_span]) =
+            splice(&text, edits, [id_span, params.clone().unwrap_or_default()]);
         Ok(Self::assemble(text, id, id_span, method, params.map(|_| params_span)))
     }
 }

@@ -1,13 +1,17 @@
 //! Every member of `params` and `result` that the proxy ever reads. Nothing else in a message's payload is opened.
 //!
 //! A member that stands twice in one object makes the message invalid: two readers would take different ones.
+//!
+//! Of `initialize`, at the worker's side, its intake reads and takes out where answers go, which asyncmcp's clients write into the
+//! message: `response_queue_url`, `client_topic_arn`, `_meta.responseQueueUrl`, `_meta.clientTopicArn`, `_meta.webhookUrl`
+//! ([`Request::param_text`], [`Request::meta_text`]).
 
 use std::borrow::Cow;
 
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::value::RawValue;
 
-use super::{Notification, ProgressToken, Request, RequestId, Response, Span, parse};
+use super::{Notification, ProgressToken, Request, RequestId, Response, Span, members::Members, parse};
 use crate::version::ProtocolVersion;
 
 /// The parameters are not what the method's definition says.
@@ -119,6 +123,19 @@ impl Request {
     pub fn progress_token(&self) -> Result<Option<&ProgressToken>, InvalidParams> {
         let peeked = self.peeked.as_ref().map_err(|invalid| *invalid)?;
         Ok(peeked.token.as_ref().map(|(token, _)| token))
+    }
+
+    /// The text of `params.{key}`, where that is a string. `None` for one that stands twice. Only for the members that this
+    /// module's documentation names.
+    pub fn param_text(&self, key: &str) -> Option<String> {
+        Members::at(&self.text, self.params.as_ref()?)?.text_of(key)
+    }
+
+    /// The text of `params._meta.{key}`, where that is a string. `None` for one that stands twice. Only for the members that this
+    /// module's documentation names.
+    pub fn meta_text(&self, key: &str) -> Option<String> {
+        let meta = meta_span(&self.text, self.params.as_ref()).ok()??;
+        Members::at(&self.text, &meta)?.text_of(key)
     }
 
     /// The name of the tool that a `tools/call` calls.

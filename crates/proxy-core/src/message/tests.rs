@@ -89,6 +89,80 @@ fn members_are_added_or_replaced() {
 }
 
 #[test]
+fn members_are_taken_out_and_every_other_byte_stays() {
+    let taken_out = |params: &str, key: &str| {
+        let text = |params: &str| {
+            format!(r#"{{ "params" : {params} , "id":7,"jsonrpc":"2.0","method":"initialize"}}"#)
+        };
+        let rest = request(&text(params)).without_param(key).unwrap();
+        assert_eq!(rest.id_span, request(rest.as_str()).id_span);
+        assert_eq!(rest.params(), request(rest.as_str()).params());
+        let rest = rest.as_str().strip_prefix(r#"{ "params" : "#).unwrap();
+        rest.strip_suffix(r#" , "id":7,"jsonrpc":"2.0","method":"initialize"}"#).unwrap().to_owned()
+    };
+    for (params, rest) in [
+        (r#"{"k":1}"#, "{}"),
+        (r#"{ "k" : "a,b" }"#, "{}"),
+        (r#"{"k":1,"k":[2],"\u006b":{}}"#, "{}"),
+        (r#"{"k":1, "a":1.0}"#, r#"{"a":1.0}"#),
+        (r#"{ "a":1.0 , "k":1 }"#, r#"{ "a":1.0 }"#),
+        (r#"{"a":"k","k":{"k":"}"},"b":[ ]}"#, r#"{"a":"k","b":[ ]}"#),
+        (r#"{"k":1,"k":2,"a":1,"k":3,"k":4,"b":2,"k":5}"#, r#"{"a":1,"b":2}"#),
+        (r#"{"a":{"k":1},"kk":2}"#, r#"{"a":{"k":1},"kk":2}"#),
+        ("{ }", "{ }"),
+        (r#"["k",1]"#, r#"["k",1]"#),
+    ] {
+        assert_eq!(taken_out(params, "k"), rest, "{params}");
+    }
+    let none = r#"{"jsonrpc":"2.0","id":1,"method":"initialize"}"#;
+    assert_eq!(request(none).without_param("k").unwrap().without_meta("k").unwrap().as_str(), none);
+}
+
+#[test]
+fn members_of_meta_are_taken_out() {
+    let text = |meta: &str| {
+        format!(r#"{{"jsonrpc":"2.0","id":1,"method":"initialize","params":{{"_meta":{meta},"x":1}}}}"#)
+    };
+    for (meta, rest) in [
+        (r#"{"webhookUrl":"http://h/"}"#, "{}"),
+        (r#"{"progressToken":1, "webhookUrl":"http://h/"}"#, r#"{"progressToken":1}"#),
+        ("{}", "{}"),
+        ("null", "null"),
+    ] {
+        assert_eq!(request(&text(meta)).without_meta("webhookUrl").unwrap().as_str(), text(rest));
+    }
+    let twice = r#"{"jsonrpc":"2.0","id":1,"method":"m","params":{"_meta":{},"_meta":{}}}"#;
+    assert_eq!(request(twice).without_meta("k").err(), Some(InvalidParams));
+}
+
+#[test]
+fn where_answers_go_is_read_only_where_it_is_a_text_once() {
+    let named = request(
+        r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"response_queue_url":"http:\/\/q","n":1,"t":"a","t":"a","_meta":{"responseQueueUrl":"http://r","u":null}}}"#,
+    );
+    assert_eq!(named.param_text("response_queue_url").as_deref(), Some("http://q"));
+    assert_eq!(named.meta_text("responseQueueUrl").as_deref(), Some("http://r"));
+    for absent in ["n", "t", "responseQueueUrl", "x"] {
+        assert_eq!(named.param_text(absent), None, "{absent}");
+    }
+    assert_eq!(named.meta_text("u"), None);
+    assert_eq!(request(r#"{"jsonrpc":"2.0","id":1,"method":"m","params":["a"]}"#).param_text("a"), None);
+}
+
+proptest::proptest! {
+    #[test]
+    fn without_a_member_the_rest_is_what_it_was(keys in proptest::collection::vec("[a-c]", 0..6), space in " {0,2}") {
+        let object = |keep: &dyn Fn(&str) -> bool| {
+            let members: Vec<String> = keys.iter().enumerate().filter(|(_, key)| keep(key)).map(|(n, key)| format!(r#""{key}"{space}:{n}.0"#)).collect();
+            members.join(&format!("{space},"))
+        };
+        let text = |members: &str| format!(r#"{{"jsonrpc":"2.0","id":1,"params":{{{members}}},"method":"m"}}"#);
+        let rest = request(&text(&object(&|_| true))).without_param("a").unwrap();
+        proptest::prop_assert_eq!(rest.as_str(), text(&object(&|key| key != "a")));
+    }
+}
+
+#[test]
 fn a_response_gets_the_clients_id_back() {
     let Ok(Message::Response(response)) =
         Message::parse(r#"{"jsonrpc":"2.0","id":"wire","result":{"a":1.0}}"#)
