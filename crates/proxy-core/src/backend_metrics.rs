@@ -1,4 +1,4 @@
-//! The metrics that every backend keeps. Labels come from closed sets only.
+//! The metrics that every backend and every intake keeps. Labels come from closed sets only.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::error::BackendError;
 /// The value of `error_type` where nothing failed.
 const NO_ERROR: &str = "none";
 
-/// Counts what one backend does. Clones count together.
+/// Counts what one backend or intake does. Clones count together.
 #[derive(Debug, Clone)]
 pub struct BackendMetrics {
     backend: &'static str,
@@ -52,6 +52,15 @@ struct ApiCall {
 impl BackendMetrics {
     /// Registers the metrics of the backend with this name, prefix included: the registry is the process's own.
     pub fn new(backend: &'static str, registry: &mut Registry) -> Self {
+        Self::registered("mcp_proxy_backend", backend, registry)
+    }
+
+    /// Registers the same metrics for the intake with this name, under names of their own: a worker has an intake and may have a backend.
+    pub fn for_intake(intake: &'static str, registry: &mut Registry) -> Self {
+        Self::registered("mcp_worker_intake", intake, registry)
+    }
+
+    fn registered(prefix: &str, backend: &'static str, registry: &mut Registry) -> Self {
         let metrics = Self {
             backend,
             sends: Family::default(),
@@ -61,34 +70,35 @@ impl BackendMetrics {
             receive_errors: Family::default(),
             calls: Family::default(),
         };
+        let name = |name: &str| format!("{prefix}_{name}");
         registry.register(
-            "mcp_proxy_backend_sends",
-            "Messages handed to the backend, by the kind of failure",
+            name("sends"),
+            "Messages handed to the transport, by the kind of failure",
             metrics.sends.clone(),
         );
         registry.register_with_unit(
-            "mcp_proxy_backend_send_duration",
+            name("send_duration"),
             "Time until a message was durably accepted or given up, retries included",
             Unit::Seconds,
             metrics.send_duration.clone(),
         );
         registry.register(
-            "mcp_proxy_backend_deliveries",
+            name("deliveries"),
             "Messages received, by what became of them",
             metrics.deliveries.clone(),
         );
         registry.register(
-            "mcp_proxy_backend_malformed_messages",
+            name("malformed_messages"),
             "Messages received that were no JSON-RPC message",
             metrics.malformed.clone(),
         );
         registry.register(
-            "mcp_proxy_backend_receive_errors",
+            name("receive_errors"),
             "Receives that failed, by the kind of failure",
             metrics.receive_errors.clone(),
         );
         registry.register(
-            "mcp_proxy_backend_api_calls",
+            name("api_calls"),
             "Calls of the transport's API, by action and kind of failure",
             metrics.calls.clone(),
         );
