@@ -188,4 +188,24 @@ mod tests {
         assert_eq!(ProxyContext::ending(&theirs.remote), None);
         assert!(Message::parse(ProxyContext::END).is_ok());
     }
+
+    #[test]
+    fn a_session_that_is_gone_ends_with_what_its_answer_says() {
+        let route = RouteKey::random(&InstanceId::random());
+        let wire = WireId::new(route.clone(), 7);
+        let gone = |error: &str| {
+            let text = format!(r#"{{"jsonrpc":"2.0","id":"{wire}","error":{error}}}"#);
+            let context = ProxyContext::parse(r#"{"v":1,"gone":true}"#).unwrap();
+            // the answer alone says which session it is
+            let inbound = context.inbound(None, None, Message::parse(text).unwrap(), Some("m"));
+            assert_eq!((inbound.route.as_ref(), inbound.message_id.as_deref()), (Some(&route), Some("m")));
+            let Event::SessionGone(error) = inbound.event else { panic!("{:?}", inbound.event) };
+            assert_eq!(error.kind(), ErrorKind::SessionGone);
+            error.to_string()
+        };
+        let said = gone(r#"{"code":-32001,"message":"the worker was restarted: \"delete\" may have run"}"#);
+        assert!(said.contains(r#"the worker was restarted: "delete" may have run"#), "{said}");
+        let silent = gone(r#"{"code":-32001}"#);
+        assert!(silent.contains("does not know this session any more"), "{silent}");
+    }
 }
