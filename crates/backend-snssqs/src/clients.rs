@@ -7,7 +7,7 @@ use aws_sdk_sns::config::{retry::RetryConfig, timeout::TimeoutConfig};
 use aws_sdk_sqs::config::Region;
 use proxy_core::error::BackendError;
 
-use crate::config::SnsSqsConfig;
+use crate::{config::SnsSqsConfig, intake::SnsSqsIntakeConfig};
 
 /// How long one call of a caller's own client may take that says nothing of it.
 const CALL_TIMEOUT: Duration = Duration::from_secs(20);
@@ -27,23 +27,30 @@ impl Clients {
         sns: Option<&aws_sdk_sns::Client>,
         sqs: Option<&aws_sdk_sqs::Client>,
     ) -> Result<Self, BackendError> {
-        let settings = |region: Option<&str>| ClientSettings {
-            endpoint_url: config.endpoint_url.clone(),
-            region: region.map(Into::into),
+        let endpoint_url = &config.endpoint_url;
+        let topics = ClientSettings { endpoint_url: endpoint_url.clone(), region: None };
+        let queues = ClientSettings {
+            endpoint_url: endpoint_url.clone(),
+            region: config.reply_queue_region().map(Into::into),
         };
-        let sns = if let Some(own) = sns {
-            without_retries(own)
-        } else {
-            aws_sdk_sns::Client::new(&client::load(&settings(None), &config.sns_topic_arn).await?)
-        };
-        let sqs = if let Some(own) = sqs {
-            client::without_retries(own)
-        } else {
-            let region = config.reply_queue_region();
-            let loaded = client::load(&settings(region), &config.response_topic_arn).await?;
-            aws_sdk_sqs::Client::new(&loaded)
-        };
-        Ok(Self { sns, sqs })
+        Ok(Self {
+            sns: sns_client(sns, &topics, &config.sns_topic_arn).await?,
+            sqs: sqs_client(sqs, &queues, &config.response_topic_arn).await?,
+        })
+    }
+
+    /// The same for the worker: both in the region of the queue.
+    pub(crate) async fn of_intake(
+        config: &SnsSqsIntakeConfig,
+        sns: Option<&aws_sdk_sns::Client>,
+        sqs: Option<&aws_sdk_sqs::Client>,
+    ) -> Result<Self, BackendError> {
+        let settings =
+            ClientSettings { endpoint_url: config.endpoint_url.clone(), region: config.region.clone() };
+        Ok(Self {
+            sns: sns_client(sns, &settings, &config.queue_url).await?,
+            sqs: sqs_client(sqs, &settings, &config.queue_url).await?,
+        })
     }
 
     /// A client for queues in the region of the topic or queue with this ARN.
@@ -52,6 +59,39 @@ impl Clients {
         let mut config = self.sqs.config().to_builder();
         config.set_region(region.or_else(|| self.sqs.config().region().cloned()));
         aws_sdk_sqs::Client::from_conf(config.build())
+    }
+
+    /// A client for the topic with this ARN, in its region.
+    pub(crate) fn sns_for(&self, arn: &str) -> aws_sdk_sns::Client {
+        let named = client::region_of(arn);
+        if named.is_none() || named == self.sns.config().region().map(AsRef::as_ref) {
+            return self.sns.clone();
+        }
+        let mut config = self.sns.config().to_builder();
+        config.set_region(named.map(|region| aws_sdk_sns::config::Region::new(region.to_owned())));
+        aws_sdk_sns::Client::from_conf(config.build())
+    }
+}
+
+async fn sns_client(
+    own: Option<&aws_sdk_sns::Client>,
+    settings: &ClientSettings,
+    used: &str,
+) -> Result<aws_sdk_sns::Client, BackendError> {
+    match own {
+        Some(own) => Ok(without_retries(own)),
+        None => Ok(aws_sdk_sns::Client::new(&client::load(settings, used).await?)),
+    }
+}
+
+async fn sqs_client(
+    own: Option<&aws_sdk_sqs::Client>,
+    settings: &ClientSettings,
+    used: &str,
+) -> Result<aws_sdk_sqs::Client, BackendError> {
+    match own {
+        Some(own) => Ok(client::without_retries(own)),
+        None => Ok(aws_sdk_sqs::Client::new(&client::load(settings, used).await?)),
     }
 }
 

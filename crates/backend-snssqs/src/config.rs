@@ -1,7 +1,5 @@
 //! The settings of the SNS+SQS backend.
 
-mod topic_arn;
-
 use std::{collections::BTreeMap, time::Duration};
 
 use aws_common::{
@@ -14,13 +12,14 @@ use aws_common::{
     },
 };
 use proxy_core::{
+    AddressRules,
     config::{Problem, duration},
     error::{BackendError, ErrorKind},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::arn::Arn;
+use crate::{arn::Arn, topic_arn};
 
 /// The table `[backend.snssqs]`: the topics, and how the queue is read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -65,6 +64,10 @@ pub struct SnsSqsConfig {
     /// The name of the queue that the MCP server reads requests from, which only `provision` and `doctor` use. Left out: the name of
     /// the request topic.
     pub server_queue_name: Option<String>,
+    /// Which queues a worker may name for its sessions' later requests (`owner`), which then go there by SQS and not by the topic:
+    /// patterns of queue URLs, in which `*` stands for any characters. Left out: the queues beside the one that answers are read from,
+    /// and those of this machine. `[]`: none, so that all requests go by the topic.
+    pub owner_allow: Option<Vec<String>>,
 }
 
 impl Default for SnsSqsConfig {
@@ -83,6 +86,7 @@ impl Default for SnsSqsConfig {
             response_queue_prefix: "mcp-proxy-responses".to_owned(),
             message_attributes: BTreeMap::new(),
             server_queue_name: None,
+            owner_allow: None,
         }
     }
 }
@@ -112,6 +116,9 @@ impl SnsSqsConfig {
         problems.extend(receive_problems(self.wait_time, self.visibility_timeout, self.max_messages));
         problems.extend(operator_problems(&self.message_attributes));
         problems.extend(self.server_queue_problem());
+        if let Some(patterns) = &self.owner_allow {
+            problems.extend(AddressRules::configured("owner_allow", patterns).err().into_iter().flatten());
+        }
         problems
     }
 
@@ -156,6 +163,18 @@ impl SnsSqsConfig {
     /// The region of that queue, unless it is that of the topics: the setting's or the URL's.
     pub(crate) fn reply_queue_region(&self) -> Option<&str> {
         self.region.as_deref().or_else(|| region_of(self.sqs_queue_url.as_deref()?))
+    }
+
+    /// Which queues a worker may name, where answers are read from the queue with this URL.
+    pub(crate) fn owner_rules(&self, reply_queue_url: &str) -> Result<AddressRules, BackendError> {
+        let Some(patterns) = &self.owner_allow else {
+            let beside = reply_queue_url.rsplit_once('/').map_or("", |(beside, _)| beside);
+            return Ok(AddressRules::neighbourhood(vec![format!("{beside}/*")]));
+        };
+        AddressRules::configured("owner_allow", patterns).map_err(|problems| {
+            let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            BackendError::new(ErrorKind::Config, "start", problems.join("; "))
+        })
     }
 
     fn topic_problems(&self) -> Vec<Problem> {

@@ -2,8 +2,9 @@
 
 mod created;
 mod given;
-mod queue;
+pub(crate) mod queue;
 mod round_trip;
+pub(crate) mod subscription;
 mod topics;
 
 use aws_common::{

@@ -7,17 +7,20 @@ mod config;
 mod doctor;
 mod envelope;
 mod feed;
+mod intake;
 mod policy;
 mod proof;
 mod provision;
 mod return_path;
 mod subscriptions;
 mod topic;
+mod topic_arn;
 
 pub use self::{
     backend::{SnsSqsBackend, SnsSqsParts},
     config::SnsSqsConfig,
     doctor::doctor,
+    intake::{SnsSqsIntakeConfig, intake_doctor, intake_policies, intake_provision},
     policy::policies,
     provision::provision,
 };

@@ -17,11 +17,11 @@ use proxy_core::{
 use crate::{SnsSqsConfig, backend::NAME, clients::Clients, policies, topic::Topic};
 
 /// A queue and the topic that feeds it.
-struct Link {
-    topic: Topic,
-    queue_url: String,
-    queue_arn: String,
-    raw: bool,
+pub(crate) struct Link {
+    pub(crate) topic: Topic,
+    pub(crate) queue_url: String,
+    pub(crate) queue_arn: String,
+    pub(crate) raw: bool,
 }
 
 /// Creates what is missing, changes what is different, or removes it: the request topic, the server's queue with the queue for its dead
@@ -64,7 +64,7 @@ pub async fn provision(
     Ok(policies(config))
 }
 
-async fn provision_requests(
+pub(crate) async fn provision_requests(
     sqs: &Client,
     link: &Link,
     mode: Mode,

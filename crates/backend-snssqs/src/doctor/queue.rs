@@ -33,7 +33,7 @@ pub(super) async fn of_server(config: &SnsSqsConfig, client: &Client, report: Re
 }
 
 /// Whether the queue's policy lets the topic send. Conditions other than on the topic's ARN are not judged.
-pub(super) fn lets_send(queue: &Queue, found: &QueueAttributes, topic_arn: &str) -> Check {
+pub(crate) fn lets_send(queue: &Queue, found: &QueueAttributes, topic_arn: &str) -> Check {
     let subject = format!("policy of {}", queue.name());
     let policy = found.get(&QueueAttributeName::Policy).and_then(|text| serde_json::from_str(text).ok());
     if policy.is_some_and(|policy: Value| allows(&policy, topic_arn)) {

@@ -9,7 +9,7 @@ use crate::arn::Arn;
 const LONGEST_NAME: usize = 256;
 
 /// What is wrong with the topic ARN under `key`; a FIFO topic is refused where answers come from.
-pub(super) fn problem(key: &str, text: &str, may_be_fifo: bool) -> Option<Problem> {
+pub(crate) fn problem(key: &str, text: &str, may_be_fifo: bool) -> Option<Problem> {
     let example = format!("write {key} = \"arn:aws:sns:eu-central-1:123456789012:mcp-requests\"");
     if text.is_empty() {
         return Some(Problem::new(key, "is missing", example));
