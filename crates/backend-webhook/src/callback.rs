@@ -3,10 +3,8 @@
 //! Each session has a URL of its own, `{webhook_url}/{route key}/{secret}`. A POST there is handed to the inbox, and what becomes of it
 //! is the response: 202 once it is in the session's hands.
 
-mod body;
 mod endpoint;
 mod key;
-mod listener;
 mod metrics;
 mod refusal;
 
@@ -14,7 +12,6 @@ use std::{
     fmt,
     net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
 };
 
 use axum::{Router, http::HeaderName, routing::any};
@@ -30,14 +27,16 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub(crate) use self::refusal::NO_SESSION;
 use self::{key::CallbackKey, metrics::CallbackMetrics};
-use crate::config::CallbackSettings;
+use crate::{
+    config::CallbackSettings,
+    http_server::{self, LAST_REQUEST},
+};
 
 /// The path where `webhook_url` is left out.
 const DEFAULT_PATH: &str = "callback";
 
-/// How long, once it is told to stop, a callback may take that has begun: shorter than any grace period, and who does not finish one
-/// must not hold up the program's end.
-const LAST_REQUEST: Duration = Duration::from_secs(5);
+/// The most connections at once; more wait in the system's queue.
+const MAX_CONNECTIONS: usize = 1024;
 
 /// What an endpoint is built with, beside its settings.
 pub(crate) struct CallbackParts<'parts> {
@@ -160,7 +159,8 @@ impl Callback {
             Some(listener) => {
                 let elsewhere =
                     Router::new().fallback(endpoint::elsewhere).with_state(Arc::clone(&self.shared));
-                listener::serve(listener, self.routes().merge(elsewhere), shutdown).await;
+                let router = self.routes().merge(elsewhere);
+                http_server::serve(listener, router, MAX_CONNECTIONS, shutdown).await;
             }
             None => shutdown.cancelled().await,
         }

@@ -4,6 +4,7 @@ mod callback;
 mod config;
 mod doctor;
 mod http_client;
+mod http_server;
 mod provision;
 #[cfg(feature = "streamable-http-webhook")]
 pub mod streamable_http;

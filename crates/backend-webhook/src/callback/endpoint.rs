@@ -14,7 +14,8 @@ use proxy_core::{
     message::Message,
 };
 
-use super::{Shared, body, refusal::Refusal};
+use super::{Shared, refusal::Refusal};
+use crate::http_server;
 
 /// The header that holds what our own far end adds.
 const PROXY_CONTEXT: &str = "x-proxy-context";
@@ -34,7 +35,7 @@ pub(super) async fn take(
         }
         let route = shared.authorize(&route, &secret)?;
         let session = session(&parts.headers, &shared, &route)?;
-        let bytes = body::read(&mut body, shared.max_message).await?;
+        let bytes = http_server::read(&mut body, shared.max_message).await?;
         let inbound = decode(bytes, &parts.headers, route, session)?;
         shared.deliver(inbound).await
     };
@@ -42,7 +43,7 @@ pub(super) async fn take(
         Ok(()) => accepted(),
         Err(refusal) => {
             shared.refused(refusal);
-            body::discard(&mut body).await;
+            http_server::discard(&mut body).await;
             refusal.response()
         }
     }
@@ -51,7 +52,7 @@ pub(super) async fn take(
 /// What comes to any other path of a listener of our own.
 pub(super) async fn elsewhere(State(shared): State<Arc<Shared>>, request: Request) -> Response<Body> {
     shared.refused(Refusal::Path);
-    body::discard(&mut request.into_body()).await;
+    http_server::discard(&mut request.into_body()).await;
     Refusal::Path.response()
 }
 

@@ -5,7 +5,7 @@ use axum::{
     http::{HeaderValue, Response, StatusCode, header},
 };
 
-use super::body::Unread;
+use crate::http_server::Unread;
 
 /// What a far end is told that has no business here. `doctor` knows a proxy by it.
 pub(crate) const NO_SESSION: &str = "no session waits here";

@@ -1,4 +1,4 @@
-//! Reads the bodies of callbacks within a limit.
+//! Reads the bodies of requests within a limit.
 
 use std::{future::poll_fn, pin::Pin, time::Duration};
 
@@ -7,8 +7,8 @@ use axum::body::{Body, Bytes, HttpBody as _};
 /// Reserved at most on the strength of a `Content-Length`, before anything came.
 const RESERVED_AHEAD: usize = 64 * 1024;
 
-/// How long a far end may leave a body unfinished without sending more of it.
-pub(super) const SILENCE: Duration = Duration::from_secs(30);
+/// How long a peer may leave a body unfinished without sending more of it.
+pub(crate) const SILENCE: Duration = Duration::from_secs(30);
 
 /// How long, and how much of, what is left of a refused body is read for.
 const DISCARD_TIME: Duration = Duration::from_secs(2);
@@ -16,14 +16,14 @@ const DISCARD_BYTES: usize = 1024 * 1024;
 
 /// Why a body was not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unread {
+pub(crate) enum Unread {
     TooLarge,
     Slow,
     Broken,
 }
 
-/// Reads the whole body, at most `limit` bytes, from a far end that does not fall silent.
-pub(super) async fn read(body: &mut Body, limit: usize) -> Result<Vec<u8>, Unread> {
+/// Reads the whole body, at most `limit` bytes, from a peer that does not fall silent.
+pub(crate) async fn read(body: &mut Body, limit: usize) -> Result<Vec<u8>, Unread> {
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     if announced > limit {
         return Err(Unread::TooLarge);
@@ -42,7 +42,7 @@ pub(super) async fn read(body: &mut Body, limit: usize) -> Result<Vec<u8>, Unrea
 
 /// Reads on in a body that was refused, within bounds: a server that closes a connection while the other side still writes
 /// resets it, and the answer that says why is never seen.
-pub(super) async fn discard(body: &mut Body) {
+pub(crate) async fn discard(body: &mut Body) {
     let rest = async {
         let mut seen = 0;
         while let Some(Ok(chunk)) = next_chunk(body).await {
@@ -53,7 +53,7 @@ pub(super) async fn discard(body: &mut Body) {
         }
     };
     if tokio::time::timeout(DISCARD_TIME, rest).await.is_err() {
-        tracing::debug!("a refused callback did not end in time");
+        tracing::debug!("a refused request did not end in time");
     }
 }
 
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_silent_far_end_is_given_up() {
+    async fn a_silent_peer_is_given_up() {
         let mut silent = Body::from_stream(stream::pending::<Result<Bytes, Infallible>>());
         let start = tokio::time::Instant::now();
         assert_eq!(read(&mut silent, 8).await, Err(Unread::Slow));

@@ -1,4 +1,4 @@
-//! Serves the callbacks on a listener of their own.
+//! Serves a router on a listener of its own.
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -16,24 +16,29 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::LAST_REQUEST;
-
-/// The most connections at once; more wait in the system's queue.
-const MAX_CONNECTIONS: usize = 1024;
+/// How long, once it is told to stop, a request may take that has begun: shorter than any grace period, and who does not finish one
+/// must not hold up the program's end.
+pub(crate) const LAST_REQUEST: Duration = Duration::from_secs(5);
 
 /// The most that a connection buffers while it reads, and so the most that a request's head may take.
 const MAX_BUFFER: usize = 64 * 1024;
 
 /// How long a connection may be idle, or take over a request's head. Longer than HTTP clients keep connections for reuse, so
-/// that it is them who close: a callback that meets a closing connection is lost.
+/// that it is them who close: a message that meets a closing connection may be lost.
 const IDLE_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// How long to wait after the system had no room for another connection.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(200);
 
-/// Serves until `shutdown` fires; then accepts no more connections, closes the idle ones, and gives requests 5 s to finish.
-pub(super) async fn serve(listener: TcpListener, router: Router, shutdown: CancellationToken) {
-    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+/// Serves until `shutdown` fires; then accepts no more connections, closes the idle ones, and gives requests 5 s to finish. At most
+/// `max_connections` are open at once; more wait in the system's queue.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    router: Router,
+    max_connections: usize,
+    shutdown: CancellationToken,
+) {
+    let room = Arc::new(Semaphore::new(max_connections));
     let mut connections = JoinSet::new();
     loop {
         let next = async {
@@ -79,19 +84,19 @@ async fn connection(stream: TcpStream, router: Router, shutdown: CancellationTok
         () = shutdown.cancelled() => {
             connection.as_mut().graceful_shutdown();
             let Ok(result) = timeout(LAST_REQUEST, connection).await else {
-                return tracing::debug!("a callback was not finished before the end");
+                return tracing::debug!("a request was not finished before the end");
             };
             result
         }
     };
     if let Err(error) = result {
-        tracing::debug!(%error, "a callback's connection broke");
+        tracing::debug!(%error, "a connection broke");
     }
 }
 
 fn report_panic(ended: Result<(), JoinError>) {
     if let Err(error) = ended {
-        tracing::error!(%error, "serving a callback panicked");
+        tracing::error!(%error, "serving a request panicked");
     }
 }
 
@@ -100,7 +105,7 @@ fn report_panic(ended: Result<(), JoinError>) {
 async fn accept_failed(error: &io::Error) {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     if !matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset) {
-        tracing::warn!(%error, "no callback's connection could be accepted");
+        tracing::warn!(%error, "no connection could be accepted");
         sleep(ACCEPT_BACKOFF).await;
     }
 }
