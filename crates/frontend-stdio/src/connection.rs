@@ -5,11 +5,12 @@ use std::{sync::Arc, time::Duration};
 use proxy_core::{
     EventStream, Media, Opened, Pending, Principal, Proxy, Refusal, Reply,
     id::SessionId,
+    lines::{Line, Outline},
     message::{Body, Message, Request, RequestId, Response},
 };
 use tokio::{sync::mpsc, task::JoinSet};
 
-use crate::{lines::Line, outline::Outline, rejection::Rejection};
+use crate::rejection::Rejection;
 
 /// An answer is not turned into a stream by waiting: only what comes before it does that.
 const AS_LONG_AS_IT_TAKES: Duration = Duration::MAX;
@@ -67,7 +68,7 @@ impl Connection {
     /// Takes a line. Returns what there is to say to it at once.
     pub(crate) fn take(&mut self, line: Line, limit: usize) -> Option<String> {
         match line {
-            Line::TooLong(id) => Some(refuse(&Rejection::TooLarge { limit }, id)),
+            Line::TooLong(outline) => Some(refuse(&Rejection::TooLarge { limit }, outline.request_id())),
             Line::Whole(bytes) => match Body::parse(bytes.to_vec()) {
                 Ok(Body::Single(message)) => self.take_message(message),
                 Ok(Body::Batch(messages)) => self.take_batch(messages),

@@ -1,10 +1,8 @@
 #![doc = include_str!("../README.md")]
 //!
-//! To read it: `serve` (the loop), `connection` (what a message does), then `lines` and `writer` (the pipes).
+//! To read it: `serve` (the loop), `connection` (what a message does), then `writer` (the output; the input is `proxy_core::lines`).
 
 mod connection;
-mod lines;
-mod outline;
 mod rejection;
 mod serve;
 mod writer;

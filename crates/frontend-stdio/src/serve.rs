@@ -2,7 +2,7 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use proxy_core::Proxy;
+use proxy_core::{Proxy, lines::Lines};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     task::JoinSet,
@@ -12,7 +12,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     connection::{Connection, Replied},
-    lines::Lines,
     writer,
 };
 

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use proxy_core::lines::framed;
 use tokio::{
     io::{AsyncWrite, AsyncWriteExt},
     sync::mpsc,
@@ -20,7 +21,7 @@ pub(crate) fn queue<O: AsyncWrite + Unpin>(
         let mut waiting = Vec::new();
         while messages.recv_many(&mut waiting, QUEUED).await > 0 {
             for message in waiting.drain(..) {
-                output.write_all(&line(message)).await?;
+                output.write_all(&framed(message)).await?;
             }
             output.flush().await?;
         }
@@ -29,29 +30,9 @@ pub(crate) fn queue<O: AsyncWrite + Unpin>(
     (sender, writing)
 }
 
-/// The message as a line. Line ends can only stand between its tokens, where they mean nothing: within JSON strings they are
-/// escaped (RFC 8259, section 7).
-fn line(mut message: String) -> Vec<u8> {
-    if message.contains(['\n', '\r']) {
-        message.retain(|character| !matches!(character, '\n' | '\r'));
-    }
-    message.push('\n');
-    message.into_bytes()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_message_of_many_lines_becomes_one() {
-        let pretty = "{\r\n  \"jsonrpc\": \"2.0\",\n  \"result\": { \"text\": \"two\\nlines\\r\\n\" },\n  \"id\": 1\n}\n";
-        let line = String::from_utf8(line(pretty.to_owned())).unwrap();
-        assert_eq!(
-            line,
-            "{  \"jsonrpc\": \"2.0\",  \"result\": { \"text\": \"two\\nlines\\r\\n\" },  \"id\": 1}\n"
-        );
-    }
 
     #[tokio::test]
     async fn messages_are_written_in_order() {

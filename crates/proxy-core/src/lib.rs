@@ -12,6 +12,7 @@ pub mod config;
 pub mod error;
 pub mod id;
 pub mod intake;
+pub mod lines;
 pub mod message;
 mod metrics;
 pub mod operator;

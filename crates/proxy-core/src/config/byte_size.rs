@@ -92,6 +92,36 @@ impl JsonSchema for Schema {
     }
 }
 
+/// Sizes that may be left out.
+pub mod option {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    /// Writes a size, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// The serializer's.
+    pub fn serialize<S: Serializer>(bytes: &Option<usize>, serializer: S) -> Result<S::Ok, S::Error> {
+        match bytes {
+            Some(bytes) => super::serialize(bytes, serializer),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    /// Reads a size, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// As for a size that has to be there.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<usize>, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(transparent)]
+        struct Given(#[serde(with = "super")] usize);
+
+        Ok(Option::<Given>::deserialize(deserializer)?.map(|Given(bytes)| bytes))
+    }
+}
+
 struct ByteSizeVisitor;
 
 impl de::Visitor<'_> for ByteSizeVisitor {
@@ -117,6 +147,20 @@ impl de::Visitor<'_> for ByteSizeVisitor {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_size_may_be_left_out() {
+        #[derive(Debug, serde::Serialize, serde::Deserialize)]
+        struct Settings {
+            #[serde(default, with = "super::option")]
+            most: Option<usize>,
+        }
+        let read = |text| serde_json::from_str::<Settings>(text);
+        assert_eq!(read("{}").unwrap().most, None);
+        assert_eq!(read(r#"{"most": "2KiB"}"#).unwrap().most, Some(2048));
+        assert!(read(r#"{"most": "much"}"#).is_err());
+        assert_eq!(serde_json::to_string(&Settings { most: Some(1024) }).unwrap(), r#"{"most":"1KiB"}"#);
+    }
 
     #[test]
     fn units_and_bare_bytes_are_read() {

@@ -1,28 +1,29 @@
-//! Reads lines within a limit.
+//! Reads lines within a limit: what stdio, on either side, is framed by (basic/transports, stdio).
+
+mod outline;
 
 use std::io;
 
 use bytes::BytesMut;
-use proxy_core::message::RequestId;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use crate::outline::Outline;
+pub use self::outline::Outline;
 
 /// Read at once, and kept while nothing is being read.
 const PIECE: usize = 64 * 1024;
 
-/// What the client wrote in one go.
+/// What the other side wrote in one go.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Line {
+pub enum Line {
     /// A line that is not empty, without its end.
     Whole(BytesMut),
-    /// A line over the limit: the id of the request that it seems to be.
-    TooLong(Option<RequestId>),
+    /// A line over the limit, as far as it was looked at.
+    TooLong(Box<Outline>),
 }
 
 /// The lines of an input.
 #[derive(Debug)]
-pub(crate) struct Lines<I> {
+pub struct Lines<I> {
     input: I,
     limit: usize,
     buffer: BytesMut,
@@ -34,12 +35,12 @@ pub(crate) struct Lines<I> {
 
 impl<I: AsyncRead + Unpin> Lines<I> {
     /// The lines of `input`, of which those over `limit` bytes are not kept.
-    pub(crate) fn new(input: I, limit: usize) -> Self {
+    pub fn new(input: I, limit: usize) -> Self {
         Self { input, limit, buffer: BytesMut::new(), searched: 0, passing: None }
     }
 
     /// The next line; `None` at the end. Dropping the future loses nothing.
-    pub(crate) async fn next(&mut self) -> io::Result<Option<Line>> {
+    pub async fn next(&mut self) -> io::Result<Option<Line>> {
         loop {
             let end = self.buffer[self.searched..].iter().position(|byte| *byte == b'\n');
             if let Some(end) = end {
@@ -75,7 +76,7 @@ impl<I: AsyncRead + Unpin> Lines<I> {
         if self.passing.is_some() || trimmed.len() > self.limit {
             let mut outline = self.passing.take().unwrap_or_default();
             outline.feed(&bytes);
-            return Some(Line::TooLong(outline.request_id()));
+            return Some(Line::TooLong(outline.into()));
         }
         if trimmed.is_empty() {
             return None;
@@ -89,9 +90,30 @@ impl<I: AsyncRead + Unpin> Lines<I> {
     }
 }
 
+/// The message as a line. Line ends can only stand between its tokens, where they mean nothing: within JSON strings they are
+/// escaped (RFC 8259, section 7).
+pub fn framed(mut message: String) -> Vec<u8> {
+    if message.contains(['\n', '\r']) {
+        message.retain(|character| !matches!(character, '\n' | '\r'));
+    }
+    message.push('\n');
+    message.into_bytes()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::message::RequestId;
+
+    #[test]
+    fn a_message_of_many_lines_becomes_one() {
+        let pretty = "{\r\n  \"jsonrpc\": \"2.0\",\n  \"result\": { \"text\": \"two\\nlines\\r\\n\" },\n  \"id\": 1\n}\n";
+        let line = String::from_utf8(framed(pretty.to_owned())).unwrap();
+        assert_eq!(
+            line,
+            "{  \"jsonrpc\": \"2.0\",  \"result\": { \"text\": \"two\\nlines\\r\\n\" },  \"id\": 1}\n"
+        );
+    }
 
     async fn lines(input: &[u8], limit: usize) -> Vec<Line> {
         let mut lines = Lines::new(input, limit);
@@ -113,12 +135,20 @@ mod tests {
         assert_eq!(lines(b"", 10).await, []);
     }
 
+    /// The request that a line over the limit seems to be.
+    fn too_long(line: Option<Line>) -> Option<RequestId> {
+        match line {
+            Some(Line::TooLong(outline)) => outline.request_id(),
+            other => panic!("{other:?}"),
+        }
+    }
+
     #[tokio::test]
     async fn a_line_up_to_the_limit_is_read() {
-        assert_eq!(
-            lines(b"12345\r\n123456\n1\n", 5).await,
-            [whole("12345"), Line::TooLong(None), whole("1")]
-        );
+        let mut lines = Lines::new(&b"12345\r\n123456\n1\n"[..], 5);
+        assert_eq!(lines.next().await.unwrap(), Some(whole("12345")));
+        assert_eq!(too_long(lines.next().await.unwrap()), None);
+        assert_eq!(lines.next().await.unwrap(), Some(whole("1")));
     }
 
     #[tokio::test]
@@ -126,11 +156,10 @@ mod tests {
         let request = format!(r#"{{"method":"m","params":"{}","id":9}}"#, "x".repeat(300_000));
         let text = format!("{request}\n1\n{request}");
         let mut lines = Lines::new(text.as_bytes(), 1000);
-        let too_long = Some(Line::TooLong(Some(RequestId::number(9))));
-        assert_eq!(lines.next().await.unwrap(), too_long);
+        assert_eq!(too_long(lines.next().await.unwrap()), Some(RequestId::number(9)));
         assert!(lines.buffer.capacity() <= 4 * PIECE, "{}", lines.buffer.capacity());
         assert_eq!(lines.next().await.unwrap(), Some(whole("1")));
-        assert_eq!(lines.next().await.unwrap(), too_long);
+        assert_eq!(too_long(lines.next().await.unwrap()), Some(RequestId::number(9)));
         assert_eq!(lines.next().await.unwrap(), None);
     }
 }

@@ -1,16 +1,16 @@
-//! Finds the id of a request whose text cannot be read as a message, so that the error still names the request.
+//! Finds the id of a request or answer whose text cannot be read as a message, so that the error still names the request.
 //!
 //! Reads the text piece by piece and keeps nothing of it but the members at the top that it looks for: clients write the id
 //! after the parameters, and the parameters may be what is too large.
 
-use proxy_core::message::{Message, RequestId};
+use crate::message::{Message, RequestId};
 
 /// The longest name or value that is kept. Ids are shorter.
 const LONGEST: usize = 256;
 
 /// What was seen of a JSON text so far.
-#[derive(Debug, Default)]
-pub(crate) struct Outline {
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Outline {
     depth: usize,
     place: Place,
     in_value: bool,
@@ -33,15 +33,24 @@ enum Place {
 
 impl Outline {
     /// Reads on.
-    pub(crate) fn feed(&mut self, bytes: &[u8]) {
+    pub fn feed(&mut self, bytes: &[u8]) {
         for byte in bytes {
             self.take(*byte);
         }
     }
 
     /// The id, if the text looks like a request that has one.
-    pub(crate) fn request_id(&self) -> Option<RequestId> {
-        let id = self.id.as_ref().filter(|id| self.is_object && self.has_method && id.len() < LONGEST)?;
+    pub fn request_id(&self) -> Option<RequestId> {
+        self.id().filter(|_| self.has_method)
+    }
+
+    /// The id, if the text looks like an answer that has one.
+    pub fn answered_id(&self) -> Option<RequestId> {
+        self.id().filter(|_| !self.has_method)
+    }
+
+    fn id(&self) -> Option<RequestId> {
+        let id = self.id.as_ref().filter(|id| self.is_object && id.len() < LONGEST)?;
         let id = std::str::from_utf8(id).ok()?;
         let request = Message::parse(format!(r#"{{"jsonrpc":"2.0","id":{id},"method":""}}"#)).ok()?;
         request.id().cloned()
@@ -133,6 +142,14 @@ mod tests {
         ] {
             assert_eq!(id_of(text).as_deref(), Some(id), "{text}");
         }
+    }
+
+    #[test]
+    fn an_answer_names_what_it_answers() {
+        let mut outline = Outline::default();
+        outline.feed(br#"{"result":{"id":1,"method":"x"},"jsonrpc":"2.0","id":"a"}"#);
+        assert_eq!(outline.answered_id(), Some(RequestId::string("a")));
+        assert_eq!(outline.request_id(), None);
     }
 
     #[test]
