@@ -19,7 +19,11 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 
-use crate::{backoff::Backoff, error::Call};
+use crate::{
+    backoff::Backoff,
+    error::Call,
+    polling::{PollSettings, Polling},
+};
 
 /// The most entries in a batch (AWS, `DeleteMessageBatch` and `ChangeMessageVisibilityBatch`).
 const BATCH: usize = 10;
@@ -79,12 +83,18 @@ impl Acknowledger {
         Self { deletes, releases, workers }
     }
 
+    /// The same for a queue that is polled so.
+    pub(crate) fn for_polls(polling: &Polling) -> Self {
+        let PollSettings { queue_url, name, visibility_timeout, .. } = &polling.settings;
+        Self::start(polling.client.clone(), queue_url, name, *visibility_timeout, polling.metrics.clone())
+    }
+
     /// Deletes a message, within a second or so.
     pub async fn delete(&self, receipt_handle: String) {
         enqueue(&self.deletes, Item { receipt_handle, hide: None }).await;
     }
 
-    /// Gives a message back, hidden for this long from now; whole seconds.
+    /// Gives a message back, hidden for this long from now, or keeps it hidden for so long; whole seconds.
     pub async fn release(&self, receipt_handle: String, hidden_for: Duration) {
         let hide = i32::try_from(hidden_for.as_secs()).unwrap_or(i32::MAX);
         enqueue(&self.releases, Item { receipt_handle, hide: Some(hide) }).await;

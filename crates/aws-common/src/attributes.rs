@@ -8,12 +8,16 @@ mod decode;
 mod encode;
 mod group;
 mod operator;
+mod reply;
+mod request;
 
 pub use self::{
     context::{ProxyContext, ReplyAddress},
     decode::{Malformed, Received, decode, decode_parts},
     encode::Envelope,
     operator::operator_problems,
+    reply::{seal_forwarded, seal_reply},
+    request::{ReceivedRequest, ReplyMembers, decode_request, decode_request_parts, delivery_of},
 };
 
 /// The names of the attributes.

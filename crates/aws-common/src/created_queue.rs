@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use self::tags::{ALIVE_UNTIL_TAG, INSTANCE_TAG, TagPace, alive_until};
-use crate::{backoff::jittered, error::Call, poller::PollHealth, queue::Queue};
+use crate::{backoff::jittered, error::Call, polling::PollHealth, queue::Queue};
 
 /// How often a created queue's tag is refreshed, at the least.
 const REFRESH: Duration = Duration::from_mins(5);

@@ -34,7 +34,8 @@ impl Call<'_> {
         let (kind, delivery, message) = match error {
             SdkError::ServiceError(service) => {
                 let status = service.raw().status().as_u16();
-                return self.refused(service.err().code(), status).with_source(Cause::of(service.err()));
+                let code = code_of(service.err().code(), service.err().message());
+                return self.refused(code, status).with_source(Cause::of(service.err()));
             }
             SdkError::DispatchFailure(_) if never_connected(error) => {
                 let message = format!("{target} cannot be reached: no connection");
@@ -102,6 +103,16 @@ impl Call<'_> {
     }
 }
 
+/// What we call the error that SQS has no code of its own for.
+const MESSAGE_TOO_LONG: &str = "MessageTooLong";
+
+/// The code of an error. Of a queue that takes smaller messages than others SQS says only in the text that one is too large for it.
+pub(crate) fn code_of<'said>(code: Option<&'said str>, message: Option<&str>) -> Option<&'said str> {
+    let is_invalid = code.is_some_and(|code| code.ends_with("InvalidParameterValue"));
+    let too_long = is_invalid && message.is_some_and(|message| message.contains("must be shorter than"));
+    if too_long { Some(MESSAGE_TOO_LONG) } else { code }
+}
+
 /// What the SDK or the service said, without the parts of the SDK's errors that hold the response, bodies included.
 #[derive(Debug)]
 struct Cause(String);
@@ -151,7 +162,7 @@ fn kind_of(code: &str, status: u16) -> ErrorKind {
         | "NotFoundException"
         | "ResourceNotFound"
         | "ResourceNotFoundException" => ErrorKind::Config,
-        "BatchRequestTooLong" => ErrorKind::TooLarge,
+        "BatchRequestTooLong" | MESSAGE_TOO_LONG => ErrorKind::TooLarge,
         _ if code.starts_with("AccessDenied") || is_of_kms(code) => ErrorKind::Denied,
         "AuthorizationError"
         | "InvalidSecurity"

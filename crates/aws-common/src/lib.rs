@@ -1,6 +1,7 @@
 //! What the backends over AWS share.
 //!
-//! Reading order: `attributes` (what travels beside a message), `sender` (out), `poller` (in), `acknowledger` (deletes), `queue` and
+//! Reading order: `attributes` (what travels beside a message), `sender` (out), `poller` (in), `request_poller` (in, at a
+//! worker), `sender_pool` (out, to queues that peers name), `acknowledger` (deletes), `queue` and
 //! `created_queue` (those that we read, and those that we make), `error` (the
 //! one mapping of SDK errors), `client`, `settings`; `operator` for what provisioning and the doctor share.
 
@@ -12,8 +13,11 @@ mod created_queue;
 mod error;
 pub mod operator;
 mod poller;
+mod polling;
 mod queue;
+mod request_poller;
 mod sender;
+mod sender_pool;
 pub mod settings;
 
 pub use self::{
@@ -22,7 +26,10 @@ pub use self::{
     backoff::{Backoff, jittered},
     created_queue::{CreatedQueue, Dependents, QueueMaker, QueuePlan},
     error::Call,
-    poller::{Decode, ForeignPolicy, PollHealth, Poller, PollerSettings},
+    poller::{Decode, ForeignPolicy, Poller, PollerSettings},
+    polling::{PollHealth, PollSettings},
     queue::{Queue, QueueAttributes, QueuePermission},
+    request_poller::{DeadLetters, DecodeRequest, RequestPoller, RequestPollerSettings},
     sender::{BatchingSender, Destination, Outcomes, QueueDestination},
+    sender_pool::SenderPool,
 };

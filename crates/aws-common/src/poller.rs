@@ -1,45 +1,22 @@
-//! The poller: receives from one queue, hands over to the inbox and acknowledges by disposition.
-//!
-//! One receive at a time, so that an answer does not overtake its progress; two only while messages pile up, and then what both
-//! brought is put into order together. A receive is never aborted, since what it took would stay hidden: at shutdown the poller
-//! wakes its own with a message to itself.
+//! The poller of a proxy: receives from one queue, hands over to the inbox and acknowledges by disposition.
 
-mod health;
-mod pace;
-mod receive;
-mod recent;
 mod settle;
-mod wake;
 
 use std::{sync::Arc, time::Duration};
 
 use aws_sdk_sqs::{Client, types::Message};
-use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
-use proxy_core::{BackendMetrics, backend::Inbox, error::BackendError, id::InstanceId};
-use tokio::time::timeout;
+use proxy_core::{BackendMetrics, backend::Inbox, id::InstanceId};
 use tokio_util::sync::CancellationToken;
 
-pub use self::health::PollHealth;
-use self::{
-    pace::{Next, Pace},
-    receive::Receiver,
-    settle::Settler,
-    wake::Waker,
-};
+use self::settle::Settler;
 use crate::{
     acknowledger::Acknowledger,
     attributes::{Malformed, Received},
-    client,
+    polling::{PollHealth, PollSettings, Polling},
 };
 
 /// Reads a message of the queue: as it is, or out of what a topic wrapped around it.
 pub type Decode = fn(&Message) -> Result<Received, Malformed>;
-
-/// How long the messages of one receive wait for those of the other, which takes as long only if it hangs.
-const OVERLAP: Duration = Duration::from_secs(1);
-
-/// What a poll brought.
-type Polled = Result<Vec<Message>, BackendError>;
 
 /// What a poller is told.
 #[derive(Debug, Clone)]
@@ -72,14 +49,10 @@ pub enum ForeignPolicy {
 /// Receives from one queue until it is told to stop.
 #[derive(Debug)]
 pub struct Poller {
-    client: Client,
-    receiver: Receiver,
+    polling: Polling,
     settings: PollerSettings,
     decode: Decode,
     inbox: Arc<dyn Inbox>,
-    instance: InstanceId,
-    metrics: BackendMetrics,
-    health: Arc<PollHealth>,
 }
 
 impl Poller {
@@ -92,73 +65,25 @@ impl Poller {
         instance: InstanceId,
         metrics: BackendMetrics,
     ) -> Self {
-        let health = Arc::new(PollHealth::default());
-        let receiver = Receiver {
-            client: client::for_polls(&client, settings.wait_time),
-            settings: settings.clone(),
-            metrics: metrics.clone(),
-            health: Arc::clone(&health),
+        let polls = PollSettings {
+            queue_url: settings.queue_url.clone(),
+            name: settings.name.clone(),
+            wait_time: settings.wait_time,
+            max_messages: settings.max_messages,
+            visibility_timeout: settings.visibility_timeout,
         };
-        Self { client, receiver, settings, decode, inbox, instance, metrics, health }
+        Self { polling: Polling::new(client, polls, instance, metrics), settings, decode, inbox }
     }
 
     /// How its last polls went.
     pub fn health(&self) -> &PollHealth {
-        &self.health
+        self.polling.health()
     }
 
     /// Polls until `shutdown` fires, then hands over what the receives in flight bring, and resolves once everything is settled and
     /// acknowledged. Recovers from every failure by itself.
     pub async fn run(&self, shutdown: CancellationToken) {
-        let PollerSettings { queue_url, name, visibility_timeout, .. } = &self.settings;
-        let (client, metrics) = (self.client.clone(), self.metrics.clone());
-        let acknowledger = Acknowledger::start(client, queue_url, name, *visibility_timeout, metrics);
-        let mut settler = Settler::new(self, acknowledger);
-        let mut waker = Waker::new(self.client.clone(), queue_url, &self.instance, self.metrics.clone());
-        let mut pace = Pace::new(self.settings.max_messages);
-        let mut polls = FuturesUnordered::new();
-        polls.push(self.receiver.receive(Duration::ZERO, &shutdown));
-        while !polls.is_empty() || settler.is_settling() {
-            tokio::select! {
-                Some(received) = polls.next() => {
-                    let received = together(received, &mut polls).await;
-                    let next = pace.after(&received);
-                    settler.handle(received.into_iter().flatten().flatten().collect()).await;
-                    if !polls.is_empty() {
-                        // the other is still on its way, and goes on being waited for
-                    } else if !shutdown.is_cancelled() {
-                        polls.extend(self.receives(next, &shutdown));
-                    } else if waker.missing(settler.wakes_seen()) {
-                        polls.push(self.receiver.sweep());
-                    }
-                }
-                Some(settled) = settler.settled() => settler.settle_later(settled).await,
-                () = waker.due(&shutdown), if !polls.is_empty() => waker.wake(polls.len()).await,
-                else => {}
-            }
-        }
-        settler.finish().await;
+        let acknowledger = Acknowledger::for_polls(&self.polling);
+        self.polling.run(Settler::new(self, acknowledger), shutdown).await;
     }
-
-    fn receives<'poller>(
-        &'poller self,
-        next: Next,
-        shutdown: &'poller CancellationToken,
-    ) -> Vec<BoxFuture<'poller, Polled>> {
-        match next {
-            Next::One { delay } => vec![self.receiver.receive(delay, shutdown)],
-            Next::Two => vec![self.receiver.look(), self.receiver.look()],
-        }
-    }
-}
-
-/// What two receives brought is put into order together: either may have taken the older messages.
-async fn together(first: Polled, polls: &mut FuturesUnordered<BoxFuture<'_, Polled>>) -> Vec<Polled> {
-    let mut received = vec![first];
-    if received.iter().flatten().any(|messages| !messages.is_empty())
-        && let Ok(Some(other)) = timeout(OVERLAP, polls.next()).await
-    {
-        received.push(other);
-    }
-    received
 }

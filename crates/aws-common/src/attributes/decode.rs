@@ -25,6 +25,18 @@ pub enum Received {
 #[derive(Debug)]
 pub struct Malformed(Option<MessageError>);
 
+impl Malformed {
+    pub(super) fn without_body() -> Self {
+        Self(None)
+    }
+}
+
+impl From<MessageError> for Malformed {
+    fn from(error: MessageError) -> Self {
+        Self(Some(error))
+    }
+}
+
 impl std::fmt::Display for Malformed {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.0 {

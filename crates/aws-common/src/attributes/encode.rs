@@ -52,15 +52,7 @@ impl Envelope {
     pub fn seal(&self, outbound: &Outbound, reply: &ReplyAddress) -> OutgoingMessage {
         let Outbound { remote, context, message, .. } = outbound;
         let handshake = message.method() == Some("initialize");
-        let mut attributes = Attributes(Vec::with_capacity(10));
-        attributes.text(name::MESSAGE_TYPE, "jsonrpc");
-        attributes.push(name::TIMESTAMP, DataType::Number, since_epoch().as_secs().to_string());
-        if let Message::Request(request) = message {
-            attributes.text(name::REQUEST_ID, request.id().as_text());
-        }
-        if let Some(method) = message.method() {
-            attributes.text(name::METHOD, method);
-        }
+        let mut attributes = Attributes::of(message);
         let peer = remote.peer.as_deref();
         let session = peer.and_then(|peer| peer.session.as_ref());
         attributes.text(name::SESSION_ID, session.map_or(remote.route.as_str(), |session| session.as_str()));
@@ -79,22 +71,36 @@ impl Envelope {
     }
 }
 
-struct Attributes(Vec<Attribute>);
+pub(super) struct Attributes(pub(super) Vec<Attribute>);
 
 impl Attributes {
-    fn text(&mut self, name: &str, value: &str) {
+    /// Those that every message has, whichever way it goes.
+    pub(super) fn of(message: &Message) -> Self {
+        let mut attributes = Self(Vec::with_capacity(10));
+        attributes.text(name::MESSAGE_TYPE, "jsonrpc");
+        attributes.push(name::TIMESTAMP, DataType::Number, since_epoch().as_secs().to_string());
+        if let Message::Request(request) = message {
+            attributes.text(name::REQUEST_ID, request.id().as_text());
+        }
+        if let Some(method) = message.method() {
+            attributes.text(name::METHOD, method);
+        }
+        attributes
+    }
+
+    pub(super) fn text(&mut self, name: &str, value: &str) {
         if is_carried(value) {
             self.push(name, DataType::String, value.to_owned());
         }
     }
 
-    fn push(&mut self, name: &str, data_type: DataType, value: String) {
+    pub(super) fn push(&mut self, name: &str, data_type: DataType, value: String) {
         self.0.push(Attribute { name: name.into(), data_type, value });
     }
 }
 
 /// The same JSON without the characters that AWS refuses in a body: outside of strings they could not stand.
-fn escaped(json: &str) -> String {
+pub(super) fn escaped(json: &str) -> String {
     if json.contains(is_refused) {
         json.replace('\u{FFFE}', "\\uFFFE").replace('\u{FFFF}', "\\uFFFF")
     } else {

@@ -15,11 +15,13 @@ use proxy_core::{
 };
 use tokio::{task::JoinSet, time::Instant};
 
-use super::{
-    Decode, ForeignPolicy, PollHealth, Poller, PollerSettings,
-    recent::{Recent, Seen},
+use super::{Decode, ForeignPolicy, Poller, PollerSettings};
+use crate::{
+    acknowledger::Acknowledger,
+    attributes::Received,
+    backoff::jittered,
+    polling::{PollHealth, Recent, Seen, Settling, in_order, number},
 };
-use crate::{acknowledger::Acknowledger, attributes::Received, backoff::jittered};
 
 /// For how long a message for which there is no memory is given back.
 const BUSY: Duration = Duration::from_secs(4);
@@ -55,7 +57,7 @@ pub(super) struct Settler<'poller> {
 }
 
 /// A settlement that came later; without a disposition where it panicked.
-pub(super) type Settled = (Delivered, Option<Disposition>);
+type Settled = (Delivered, Option<Disposition>);
 
 /// What settling needs to know of a message that was handed over.
 #[derive(Debug)]
@@ -67,40 +69,25 @@ pub(super) struct Delivered {
     others: bool,
 }
 
-impl<'poller> Settler<'poller> {
-    pub(super) fn new(poller: &'poller Poller, acknowledger: Acknowledger) -> Self {
-        Self {
-            settings: &poller.settings,
-            decode: poller.decode,
-            inbox: &poller.inbox,
-            instance: &poller.instance,
-            metrics: &poller.metrics,
-            health: &poller.health,
-            acknowledger,
-            recent: Recent::default(),
-            later: JoinSet::new(),
-            wakes_seen: 0,
-            not_alone: None,
-        }
-    }
+impl Settling for Settler<'_> {
+    type Event = Settled;
 
     /// Hands over a batch in the order in which it was sent.
-    pub(super) async fn handle(&mut self, batch: Vec<Message>) {
+    async fn handle(&mut self, batch: Vec<Message>) {
         for message in in_order(batch) {
             self.handle_one(message).await;
         }
     }
 
-    pub(super) fn is_settling(&self) -> bool {
+    fn is_settling(&self) -> bool {
         !self.later.is_empty()
     }
 
-    /// The next settlement that was to come later; `None` when there is none.
-    pub(super) async fn settled(&mut self) -> Option<Settled> {
+    async fn next(&mut self) -> Option<Settled> {
         self.later.join_next().await?.ok()
     }
 
-    pub(super) async fn settle_later(&mut self, (delivered, disposition): Settled) {
+    async fn on(&mut self, (delivered, disposition): Settled) {
         let receipts = self.recent.take_pending(&delivered.message_id);
         let Some(disposition) = disposition else {
             // the receipts run out and the message comes again
@@ -111,12 +98,30 @@ impl<'poller> Settler<'poller> {
         }
     }
 
-    pub(super) fn wakes_seen(&self) -> usize {
+    fn wakes_seen(&self) -> usize {
         self.wakes_seen
     }
 
-    pub(super) async fn finish(self) {
+    async fn finish(self) {
         self.acknowledger.finish().await;
+    }
+}
+
+impl<'poller> Settler<'poller> {
+    pub(super) fn new(poller: &'poller Poller, acknowledger: Acknowledger) -> Self {
+        Self {
+            settings: &poller.settings,
+            decode: poller.decode,
+            inbox: &poller.inbox,
+            instance: &poller.polling.instance,
+            metrics: &poller.polling.metrics,
+            health: poller.health(),
+            acknowledger,
+            recent: Recent::default(),
+            later: JoinSet::new(),
+            wakes_seen: 0,
+            not_alone: None,
+        }
     }
 
     async fn handle_one(&mut self, message: Message) {
@@ -177,9 +182,9 @@ impl<'poller> Settler<'poller> {
                 let disposition = AssertUnwindSafe(disposition).catch_unwind();
                 self.later.spawn(async move { (delivered, disposition.await.ok()) });
                 while self.later.len() > LATER
-                    && let Some(settled) = self.settled().await
+                    && let Some(settled) = self.next().await
                 {
-                    self.settle_later(settled).await;
+                    self.on(settled).await;
                 }
             }
         }
@@ -254,12 +259,6 @@ impl<'poller> Settler<'poller> {
     }
 }
 
-/// A batch in the order in which it was sent, as far as the clock of SQS tells (milliseconds).
-fn in_order(mut batch: Vec<Message>) -> Vec<Message> {
-    batch.sort_by_cached_key(|message| number(message, &MessageSystemAttributeName::SentTimestamp));
-    batch
-}
-
 /// For how long a message that is not ours is hidden: from 1 s, doubling to 5 s, while its owner may wait for it.
 fn hidden_for(age: Duration, receive_count: u32) -> Duration {
     if age >= YOUNG {
@@ -269,32 +268,9 @@ fn hidden_for(age: Duration, receive_count: u32) -> Duration {
     Duration::from_secs(1 << doublings).min(FOREIGN.0)
 }
 
-fn number(message: &Message, name: &MessageSystemAttributeName) -> u64 {
-    let value = message.attributes().and_then(|attributes| attributes.get(name));
-    value.and_then(|value| value.parse().ok()).unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_batch_is_put_into_the_order_in_which_it_was_sent() {
-        let message = |id: &str, sent: &str| {
-            Message::builder()
-                .message_id(id)
-                .attributes(MessageSystemAttributeName::SentTimestamp, sent)
-                .build()
-        };
-        let batch = in_order(vec![
-            message("c", "1000"),
-            message("a", "998"),
-            message("b", "999"),
-            message("d", "1000"),
-        ]);
-        let ids: Vec<_> = batch.iter().filter_map(|message| message.message_id()).collect();
-        assert_eq!(ids, ["a", "b", "c", "d"]);
-    }
 
     #[test]
     fn what_is_not_ours_is_hidden_longer_each_time() {

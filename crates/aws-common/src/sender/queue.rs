@@ -9,7 +9,10 @@ use aws_sdk_sqs::{
 use proxy_core::error::{BackendError, ErrorKind};
 
 use super::{Destination, Outcomes};
-use crate::{attributes::OutgoingMessage, error::Call};
+use crate::{
+    attributes::OutgoingMessage,
+    error::{Call, code_of},
+};
 
 /// An SQS queue, standard or FIFO.
 #[derive(Debug)]
@@ -48,7 +51,8 @@ impl Destination for QueueDestination {
         let output = request.send().await.map_err(|error| call.failed(&error))?;
         let mut outcomes = Outcomes::default();
         for failed in output.failed() {
-            outcomes.failed(failed.id(), failed.code(), failed.sender_fault());
+            let code = code_of(Some(failed.code()), failed.message()).unwrap_or_default();
+            outcomes.failed(failed.id(), code, failed.sender_fault());
         }
         for sent in output.successful() {
             outcomes.sent(sent.id());

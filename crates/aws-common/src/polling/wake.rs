@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use aws_sdk_sqs::{Client, types::MessageAttributeValue};
-use proxy_core::{BackendMetrics, id::InstanceId};
+use proxy_core::{
+    BackendMetrics,
+    id::{InstanceId, RouteKey},
+};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    attributes::{ProxyContext, name},
+    attributes::{ProxyContext, is_fifo, name},
     error::Call,
 };
 
@@ -74,12 +77,8 @@ impl Waker {
     }
 
     async fn send(&self) -> Result<(), proxy_core::error::BackendError> {
-        let call = Call {
-            operation: "receive",
-            permission: "sqs:SendMessage",
-            target: "the reply queue",
-            sends: false,
-        };
+        let call =
+            Call { operation: "receive", permission: "sqs:SendMessage", target: "the queue", sends: false };
         let context = ProxyContext {
             v: ProxyContext::VERSION,
             wake: Some(self.instance.as_str().into()),
@@ -95,12 +94,17 @@ impl Waker {
             )
             .with_source(error)
         })?;
-        let request = self
+        let mut request = self
             .client
             .send_message()
             .queue_url(&*self.queue_url)
             .message_body(r#"{"jsonrpc":"2.0","method":"notifications/proxy/wake"}"#)
             .message_attributes(name::PROXY_CONTEXT, attribute);
+        if is_fifo(&self.queue_url) {
+            // a group of its own, which no call that runs holds up
+            let id = RouteKey::random(&self.instance);
+            request = request.message_group_id(id.as_str()).message_deduplication_id(id.as_str());
+        }
         let result = request.send().await.map_err(|error| call.failed(&error));
         self.metrics.called("SendMessage", result.as_ref().map(|_| ()));
         result.map(|_| ())

@@ -47,7 +47,7 @@ impl PollHealth {
         self.probes.subscribe()
     }
 
-    pub(super) fn probed(&self) {
+    pub(crate) fn probed(&self) {
         self.probes.send_modify(|probes| *probes += 1);
     }
 

@@ -8,7 +8,7 @@ use proxy_core::BackendMetrics;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::{PollHealth, Polled, PollerSettings};
+use super::{PollHealth, PollSettings, Polled};
 use crate::error::Call;
 
 /// How long the last receive waits that looks for what is left.
@@ -20,7 +20,7 @@ const SHORTEST: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(super) struct Receiver {
     pub(super) client: Client,
-    pub(super) settings: PollerSettings,
+    pub(super) settings: PollSettings,
     pub(super) metrics: BackendMetrics,
     pub(super) health: Arc<PollHealth>,
 }
@@ -57,7 +57,7 @@ impl Receiver {
     }
 
     async fn call(&self, wait_time: Duration) -> Polled {
-        let PollerSettings { queue_url, name, max_messages, visibility_timeout, .. } = &self.settings;
+        let PollSettings { queue_url, name, max_messages, visibility_timeout, .. } = &self.settings;
         let request = self
             .client
             .receive_message()
@@ -67,6 +67,7 @@ impl Receiver {
             .visibility_timeout(seconds(*visibility_timeout))
             .message_system_attribute_names(MessageSystemAttributeName::SentTimestamp)
             .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
+            .message_system_attribute_names(MessageSystemAttributeName::MessageGroupId)
             .message_attribute_names("All");
         let call =
             Call { operation: "receive", permission: "sqs:ReceiveMessage", target: name, sends: false };

@@ -6,7 +6,7 @@ use std::collections::{HashMap, VecDeque};
 const REMEMBERED: usize = 8192;
 
 #[derive(Debug, Default)]
-pub(super) struct Recent {
+pub(crate) struct Recent {
     states: HashMap<Box<str>, State>,
     /// The settled ones, oldest first.
     settled: VecDeque<Box<str>>,
@@ -22,7 +22,7 @@ enum State {
 
 /// What to do with a received message.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Seen {
+pub(crate) enum Seen {
     /// Hand it over.
     New(String),
     /// Delete it.
@@ -32,7 +32,7 @@ pub(super) enum Seen {
 }
 
 impl Recent {
-    pub(super) fn look_up(&mut self, message_id: &str, receipt: String) -> Seen {
+    pub(crate) fn look_up(&mut self, message_id: &str, receipt: String) -> Seen {
         match self.states.get_mut(message_id) {
             None => Seen::New(receipt),
             Some(State::Settled) => Seen::Settled(receipt),
@@ -43,19 +43,19 @@ impl Recent {
         }
     }
 
-    pub(super) fn pending(&mut self, message_id: &str, receipt: String) {
+    pub(crate) fn pending(&mut self, message_id: &str, receipt: String) {
         self.states.insert(message_id.into(), State::Pending(vec![receipt]));
     }
 
     /// Ends a pending settlement: the receipts of the message and its duplicates.
-    pub(super) fn take_pending(&mut self, message_id: &str) -> Vec<String> {
+    pub(crate) fn take_pending(&mut self, message_id: &str) -> Vec<String> {
         match self.states.remove(message_id) {
             Some(State::Pending(receipts)) => receipts,
             Some(State::Settled) | None => Vec::new(),
         }
     }
 
-    pub(super) fn settled(&mut self, message_id: &str) {
+    pub(crate) fn settled(&mut self, message_id: &str) {
         if self.settled.len() >= REMEMBERED
             && let Some(oldest) = self.settled.pop_front()
         {
