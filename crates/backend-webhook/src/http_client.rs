@@ -1,6 +1,7 @@
 //! The one HTTP client of a backend: connections that are kept and shared, HTTP/2 where it is offered, TLS by rustls with ring.
 
 mod failure;
+mod header;
 mod tls;
 
 use std::time::Duration;
@@ -18,9 +19,12 @@ use reqwest::{
 use rustls::ClientConfig;
 use tokio::time::{Instant, sleep_until};
 
-pub(crate) use self::failure::{Phase, failure};
 #[cfg(feature = "streamable-http-webhook")]
 pub(crate) use self::tls::config as tls_config;
+pub(crate) use self::{
+    failure::{Phase, failure},
+    header::{X_METHOD, X_PROXY_CONTEXT, X_REQUEST_ID, put, put_short},
+};
 
 /// How long an unused connection is kept. Shorter than what Python servers keep (uvicorn: 5 s): a request that meets a closing connection
 /// may or may not have arrived, so it could not be sent again.

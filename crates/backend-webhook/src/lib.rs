@@ -5,6 +5,7 @@ mod config;
 mod doctor;
 mod http_client;
 mod http_server;
+mod intake;
 mod provision;
 #[cfg(feature = "streamable-http-webhook")]
 pub mod streamable_http;
@@ -20,4 +21,5 @@ pub use self::streamable_http::{
 pub use self::webhook::{
     backend::{WebhookBackend, WebhookParts},
     config::WebhookConfig,
+    intake::{WebhookIntake, WebhookIntakeParts, config::WebhookIntakeConfig},
 };

@@ -15,10 +15,7 @@ use proxy_core::{
 };
 
 use super::{Shared, refusal::Refusal};
-use crate::http_server;
-
-/// The header that holds what our own far end adds.
-const PROXY_CONTEXT: &str = "x-proxy-context";
+use crate::{http_client::X_PROXY_CONTEXT, http_server};
 
 /// Takes a callback on its own path.
 pub(super) async fn take(
@@ -125,7 +122,7 @@ fn decode(
 ) -> Result<Inbound, Refusal> {
     let message =
         String::from_utf8(bytes).ok().and_then(|text| Message::parse(text).ok()).ok_or(Refusal::Malformed)?;
-    let context = headers.get(PROXY_CONTEXT).and_then(|value| value.to_str().ok());
+    let context = headers.get(X_PROXY_CONTEXT).and_then(|value| value.to_str().ok());
     let context = context.and_then(ProxyContext::parse).unwrap_or_default();
     Ok(context.inbound(Some(route), session, message, None))
 }

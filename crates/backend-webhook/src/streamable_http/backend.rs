@@ -29,13 +29,14 @@ use super::{
     listen::listen,
     pool::Pool,
     refusal::{Refusal, Refused},
-    requests::{Address, MCP_SESSION_ID, Requests, X_PROXY_CONTEXT},
+    requests::{Address, MCP_SESSION_ID, Requests},
     server::Server,
     streams::Streams,
 };
 use crate::{
     callback::{Callback, CallbackParts},
     config::parsed_headers,
+    http_client::X_PROXY_CONTEXT,
 };
 
 /// Its name in the configuration and in metrics.

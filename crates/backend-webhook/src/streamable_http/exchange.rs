@@ -17,11 +17,12 @@ use super::{
     delivery::Origin,
     events::{Events, ReadError},
     refusal::{Refusal, Refused},
-    requests::{Address, MCP_SESSION_ID, X_PROXY_CONTEXT},
+    requests::{Address, MCP_SESSION_ID},
     resume,
     server::{Ended, Position, Server, finish, is_media, session_of},
     streams::Waiting,
 };
+use crate::http_client::X_PROXY_CONTEXT;
 
 /// How long the head of a response is waited for before the request counts as accepted all the same. A server that answers in
 /// JSON sends the head with the answer, and a cancellation must be able to overtake it: that goes out once `send` has returned.

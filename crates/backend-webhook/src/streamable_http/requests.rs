@@ -23,8 +23,6 @@ pub(super) const MCP_PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp
 pub(super) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// What asyncmcp knows a client by.
 pub(super) const X_CLIENT_ID: HeaderName = HeaderName::from_static("x-client-id");
-/// What our two ends tell each other.
-pub(super) const X_PROXY_CONTEXT: HeaderName = HeaderName::from_static("x-proxy-context");
 
 /// Both forms of an answer, which a client must take (basic/transports, sending messages to the server).
 const JSON_AND_EVENTS: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");

@@ -7,20 +7,16 @@ use proxy_core::{
 };
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 
-/// The headers of asyncmcp's protocol, and the one of ours.
+use crate::http_client::{X_METHOD, X_PROXY_CONTEXT, X_REQUEST_ID, put, put_short};
+
+/// The headers of asyncmcp's protocol that its two HTTP transports do not share.
 pub(super) mod name {
     use super::HeaderName;
 
     pub(in crate::webhook) const CLIENT_ID: HeaderName = HeaderName::from_static("x-client-id");
     pub(in crate::webhook) const SESSION_ID: HeaderName = HeaderName::from_static("x-session-id");
-    pub(super) const METHOD: HeaderName = HeaderName::from_static("x-method");
-    pub(super) const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("x-protocol-version");
-    pub(super) const PROXY_CONTEXT: HeaderName = HeaderName::from_static("x-proxy-context");
-    pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+    pub(in crate::webhook) const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("x-protocol-version");
 }
-
-/// The longest value that is taken from a message into a header: servers refuse requests with large heads as a whole.
-const LONGEST_VALUE: usize = 256;
 
 /// The headers that name the session. Each session is a client of its own to the server: a request whose session id asyncmcp does not
 /// know goes to the newest session of the same client id, another's.
@@ -43,36 +39,19 @@ pub(super) fn headers(client_id: &str, outbound: &Outbound, reply: &str) -> Head
     let mut headers = session_headers(client_id, &outbound.remote);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     if let Message::Request(request) = message {
-        put_short(&mut headers, name::REQUEST_ID, request.id().as_text());
+        put_short(&mut headers, X_REQUEST_ID, request.id().as_text());
     }
     if let Some(method) = message.method() {
-        put_short(&mut headers, name::METHOD, method);
+        put_short(&mut headers, X_METHOD, method);
     }
     let handshake = message.method() == Some("initialize");
     if let Some(version) = outbound.context.version.filter(|_| !handshake) {
         put(&mut headers, name::PROTOCOL_VERSION, version.as_str());
     }
     if let Some(context) = ProxyContext::beside(outbound, || ReplyAddress::Url(reply.into())) {
-        put(&mut headers, name::PROXY_CONTEXT, &context.to_json());
+        put(&mut headers, X_PROXY_CONTEXT, &context.to_json());
     }
     headers
-}
-
-fn put_short(headers: &mut HeaderMap, name: HeaderName, value: &str) {
-    if value.len() <= LONGEST_VALUE {
-        put(headers, name, value);
-    }
-}
-
-/// A value that a header cannot carry is left out: the method and the ids are a client's input.
-fn put(headers: &mut HeaderMap, name: HeaderName, value: &str) {
-    if !value.is_empty()
-        && value.trim() == value
-        && value.bytes().all(|byte| (0x20..=0x7e).contains(&byte))
-        && let Ok(value) = HeaderValue::from_str(value)
-    {
-        headers.insert(name, value);
-    }
 }
 
 #[cfg(test)]
