@@ -3,13 +3,16 @@
 //! A created queue is tagged with its instance and the time until which that is taken to live, from `CreateQueue` on. Whatever
 //! process shares the prefix may remove it once that time is long past.
 
+mod purpose;
 mod reap;
 mod tags;
 
 use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use aws_sdk_sqs::{Client, types::QueueAttributeName};
+use aws_sdk_sqs::{
+    Client, error::SdkError, operation::create_queue::CreateQueueError, types::QueueAttributeName,
+};
 use proxy_core::{
     BackendMetrics,
     error::{BackendError, ErrorKind},
@@ -18,11 +21,11 @@ use proxy_core::{
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use self::tags::{ALIVE_UNTIL_TAG, INSTANCE_TAG, TagPace, alive_until};
+use self::{
+    purpose::Purpose,
+    tags::{ALIVE_UNTIL_TAG, INSTANCE_TAG, TagPace, alive_until},
+};
 use crate::{backoff::jittered, error::Call, polling::PollHealth, queue::Queue};
-
-/// How often a created queue's tag is refreshed, at the least.
-const REFRESH: Duration = Duration::from_mins(5);
 
 /// How often the queue is looked after.
 const LOOK: Duration = Duration::from_secs(5);
@@ -32,6 +35,9 @@ const SETTLES: Duration = Duration::from_secs(1);
 
 /// How long after its creation a queue that is not found is still taken for a new one, and how often it is looked for.
 const NEW: (Duration, Duration) = (Duration::from_secs(10), Duration::from_millis(500));
+
+/// How long the name of a deleted queue cannot be used (SQS API, `CreateQueue`: 60 s), and how often to try.
+const DELETED: (Duration, Duration) = (Duration::from_secs(70), Duration::from_secs(5));
 
 /// For how long answers are kept past the longest request.
 const RETENTION_MARGIN: Duration = Duration::from_hours(1);
@@ -74,6 +80,7 @@ pub struct QueueMaker {
     client: Client,
     metrics: BackendMetrics,
     plan: Arc<QueuePlan>,
+    purpose: Purpose,
     pace: TagPace,
 }
 
@@ -87,9 +94,15 @@ pub struct CreatedQueue {
 }
 
 impl QueueMaker {
-    /// Creates queues by this plan.
+    /// Creates reply queues by this plan.
     pub fn new(client: Client, plan: QueuePlan, metrics: BackendMetrics) -> Self {
-        Self { client, metrics, plan: Arc::new(plan), pace: TagPace::default() }
+        Self { client, metrics, plan: Arc::new(plan), purpose: Purpose::REPLIES, pace: TagPace::default() }
+    }
+
+    /// Creates the queues of workers by this plan: an existing one of the same instance is taken over, with what is in it, and those of
+    /// dead workers are noticed within some two minutes. Messages are kept as long as SQS keeps them by itself.
+    pub fn for_workers(client: Client, plan: QueuePlan, metrics: BackendMetrics) -> Self {
+        Self { purpose: Purpose::REQUESTS, ..Self::new(client, plan, metrics) }
     }
 
     /// Creates a queue named after the prefix, the instance and, where there are several, `suffix`, checks that it may be read, and
@@ -108,8 +121,10 @@ impl QueueMaker {
             queue_name.push('-');
             queue_name.push_str(suffix);
         }
-        let url = self.call_create(&queue_name, operation).await?;
-        let queue = Queue::new(&self.client, &url, "reply queue", &self.metrics);
+        // a worker that is restarted goes by the same name
+        let patience = if self.purpose.is_taken_over { DELETED.0 } else { Duration::ZERO };
+        let url = self.call_create(&queue_name, operation, Instant::now() + patience).await?;
+        let queue = Queue::new(&self.client, &url, self.purpose.role, &self.metrics);
         let created = CreatedQueue {
             maker: self.clone(),
             queue,
@@ -123,26 +138,48 @@ impl QueueMaker {
         Ok(created)
     }
 
-    /// Creates the queue, or finds that it is there, and returns its URL.
-    async fn call_create(&self, name: &str, operation: &'static str) -> Result<String, BackendError> {
+    /// Creates the queue, or finds that it is there, and returns its URL. Waits until then where a queue of this name was deleted just
+    /// now.
+    async fn call_create(
+        &self,
+        name: &str,
+        operation: &'static str,
+        until: Instant,
+    ) -> Result<String, BackendError> {
         let QueuePlan { instance, request_timeout_max, .. } = &*self.plan;
         let retention = (*request_timeout_max + RETENTION_MARGIN).as_secs().clamp(RETENTION.0, RETENTION.1);
-        let request = self
+        let mut request = self
             .client
             .create_queue()
             .queue_name(name)
-            .attributes(QueueAttributeName::MessageRetentionPeriod, retention.to_string())
             .tags(INSTANCE_TAG, instance.as_str())
-            .tags(ALIVE_UNTIL_TAG, alive_until());
-        let target = format!("the reply queue {name}");
+            .tags(ALIVE_UNTIL_TAG, alive_until(self.purpose.alive));
+        if !self.purpose.is_taken_over {
+            // SQS would refuse another value than that of the queue that is there
+            request = request.attributes(QueueAttributeName::MessageRetentionPeriod, retention.to_string());
+        }
+        let Purpose { role, .. } = self.purpose;
+        let target = format!("the {role} {name}");
         let permission = "sqs:CreateQueue and sqs:TagQueue";
         let call = Call { operation, permission, target: &target, sends: false };
-        let result = request.send().await.map_err(|error| call.failed(&error));
-        self.metrics.called("CreateQueue", result.as_ref().map(|_| ()));
+        let result = loop {
+            let sent = request.clone().send().await;
+            let service = sent.as_ref().err().and_then(SdkError::as_service_error);
+            let wait = service.is_some_and(CreateQueueError::is_queue_deleted_recently);
+            let result = sent.map_err(|error| call.failed(&error));
+            self.metrics.called("CreateQueue", result.as_ref().map(|_| ()));
+            match &result {
+                Err(error) if wait && Instant::now() < until => {
+                    tracing::info!(reason = %error, "waiting for the name of the {role}");
+                    sleep(DELETED.1).await;
+                }
+                _ => break result,
+            }
+        };
         let url = result?.queue_url.ok_or_else(|| {
             BackendError::new(ErrorKind::Protocol, operation, format!("{target} was created without a URL"))
         })?;
-        tracing::info!(messaging.destination.name = %name, "reply queue created");
+        tracing::info!(messaging.destination.name = %name, "{role} created");
         Ok(url)
     }
 
@@ -168,30 +205,31 @@ impl CreatedQueue {
         sleep_until(self.usable_at).await;
     }
 
-    /// Says every five minutes or so that the queue is in use, and makes it again should it be gone, until `shutdown` fires.
+    /// Says every now and then that the queue is in use, and makes it again should it be gone, until `shutdown` fires.
     pub async fn keep_alive(&self, polls: &PollHealth, shutdown: CancellationToken) {
-        let mut refresh_at = Instant::now() + jittered(REFRESH);
+        let Purpose { role, refresh, .. } = self.maker.purpose;
+        let mut refresh_at = Instant::now() + jittered(refresh);
         let mut attached = true;
         while shutdown.run_until_cancelled(sleep(LOOK)).await.is_some() {
             if polls.is_queue_missing() {
-                match self.maker.call_create(&self.queue_name, "keep").await {
+                match self.maker.call_create(&self.queue_name, "keep", Instant::now()).await {
                     Ok(_) => {
                         attached = false;
-                        tracing::warn!("the reply queue was gone: what was in it is lost");
+                        tracing::warn!("the {role} was gone: what was in it is lost");
                     }
                     Err(error) => {
-                        tracing::warn!(error = %error, error.type = error.kind().as_str(), "the reply queue is gone");
+                        tracing::warn!(error = %error, error.type = error.kind().as_str(), "the {role} is gone");
                     }
                 }
             } else if Instant::now() >= refresh_at {
-                refresh_at = Instant::now() + jittered(REFRESH);
+                refresh_at = Instant::now() + jittered(refresh);
                 self.refresh().await;
             }
             if !attached {
                 attached = match self.attach().await {
                     Ok(()) => true,
                     Err(error) => {
-                        tracing::warn!(error = %error, error.type = error.kind().as_str(), "the reply queue is not fed");
+                        tracing::warn!(error = %error, error.type = error.kind().as_str(), "the {role} is not fed");
                         false
                     }
                 };
@@ -201,17 +239,18 @@ impl CreatedQueue {
 
     /// Deletes the queue and its dependents; what stays behind can be told by its tag, once that has run out.
     pub async fn delete(&self) {
+        let Purpose { role, .. } = self.maker.purpose;
         if let Some(dependents) = &self.maker.plan.dependents
             && let Err(error) = dependents.detach(&self.queue).await
         {
-            tracing::warn!(error = %error, error.type = error.kind().as_str(), "what feeds the reply queue stays behind");
+            tracing::warn!(error = %error, error.type = error.kind().as_str(), "what feeds the {role} stays behind");
         }
         match self.maker.call_delete(&self.queue).await {
             Ok(()) => {
-                tracing::info!(messaging.destination.name = self.queue.name(), "reply queue deleted");
+                tracing::info!(messaging.destination.name = self.queue.name(), "{role} deleted");
             }
             Err(error) => {
-                tracing::warn!(error = %error, error.type = error.kind().as_str(), "the reply queue stays behind");
+                tracing::warn!(error = %error, error.type = error.kind().as_str(), "the {role} stays behind");
             }
         }
     }
@@ -237,6 +276,10 @@ impl CreatedQueue {
                 checked => break checked?,
             }
         }
+        if self.maker.purpose.is_taken_over {
+            // the tags of a queue that was there are those of before
+            self.refresh().await;
+        }
         self.attach().await
     }
 
@@ -248,15 +291,16 @@ impl CreatedQueue {
     }
 
     async fn refresh(&self) {
-        let QueueMaker { client, metrics, pace, .. } = &self.maker;
+        let QueueMaker { client, metrics, pace, purpose: Purpose { role, alive, .. }, .. } = &self.maker;
         pace.turn().await;
-        let request = client.tag_queue().queue_url(self.queue.url()).tags(ALIVE_UNTIL_TAG, alive_until());
+        let request =
+            client.tag_queue().queue_url(self.queue.url()).tags(ALIVE_UNTIL_TAG, alive_until(*alive));
         let call =
             Call { operation: "keep", permission: "sqs:TagQueue", target: self.queue.name(), sends: false };
         let result = request.send().await.map_err(|error| call.failed(&error));
         metrics.called("TagQueue", result.as_ref().map(|_| ()));
         if let Err(error) = result {
-            tracing::warn!(error = %error, error.type = error.kind().as_str(), "the reply queue's tag was not refreshed");
+            tracing::warn!(error = %error, error.type = error.kind().as_str(), "the {role}'s tag was not refreshed");
         }
     }
 }

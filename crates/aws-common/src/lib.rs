@@ -12,6 +12,7 @@ pub mod client;
 mod created_queue;
 mod error;
 pub mod operator;
+mod owners;
 mod poller;
 mod polling;
 mod queue;
@@ -19,6 +20,7 @@ mod request_poller;
 mod sender;
 mod sender_pool;
 pub mod settings;
+mod worker_queue;
 
 pub use self::{
     acknowledger::Acknowledger,
@@ -26,10 +28,12 @@ pub use self::{
     backoff::{Backoff, jittered},
     created_queue::{CreatedQueue, Dependents, QueueMaker, QueuePlan},
     error::Call,
+    owners::Owners,
     poller::{Decode, ForeignPolicy, Poller, PollerSettings},
     polling::{PollHealth, PollSettings},
     queue::{Queue, QueueAttributes, QueuePermission},
     request_poller::{DeadLetters, DecodeRequest, RequestPoller, RequestPollerSettings},
     sender::{BatchingSender, Destination, Outcomes, QueueDestination},
-    sender_pool::SenderPool,
+    sender_pool::{SenderPool, Senders},
+    worker_queue::{WorkerQueue, WorkerQueuePlan, dead_worker_queues, try_worker_queue},
 };

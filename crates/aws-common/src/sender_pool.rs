@@ -1,10 +1,6 @@
 //! Senders to queues that peers name: one a queue, made when it is first written to.
 
-use std::{
-    collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+mod senders;
 
 use aws_sdk_sqs::{Client, config::Region};
 use proxy_core::{
@@ -13,17 +9,12 @@ use proxy_core::{
 };
 use tokio::time::Instant;
 
+pub use self::senders::Senders;
 use crate::{
     attributes::OutgoingMessage,
     client::region_of,
     sender::{BatchingSender, QueueDestination},
 };
-
-/// The most queues that a sender is kept for.
-const KEPT: usize = 4096;
-
-/// How long a sender is kept after its last message.
-const IDLE: Duration = Duration::from_mins(10);
 
 /// What a queue of others is taken to take at least (AWS: 256 KiB until August 2025, since then 1 MiB): its attributes may not be ours
 /// to read, and what is larger than it takes is refused by SQS itself.
@@ -39,13 +30,7 @@ pub struct SenderPool {
     on_aws: bool,
     limit: usize,
     metrics: BackendMetrics,
-    senders: Mutex<HashMap<Box<str>, Kept>>,
-}
-
-#[derive(Debug)]
-struct Kept {
-    sender: BatchingSender,
-    used: Instant,
+    senders: Senders,
 }
 
 impl SenderPool {
@@ -59,12 +44,17 @@ impl SenderPool {
         metrics: BackendMetrics,
     ) -> Self {
         let (on_aws, limit) = (region_of(own_url).is_some(), message_bytes.max(LEAST_BYTES));
-        Self { client, role, on_aws, limit, metrics, senders: Mutex::default() }
+        Self { client, role, on_aws, limit, metrics, senders: Senders::default() }
     }
 
     /// The largest message that is tried.
     pub fn message_bytes(&self) -> usize {
         self.limit
+    }
+
+    /// Whether this is where the pool's queues are: nothing else may pretend to be one of AWS.
+    pub fn reaches(&self, url: &str) -> bool {
+        !self.on_aws || region_of(url).is_some()
     }
 
     /// Sends a message to the queue at `url`; otherwise as [`BatchingSender::send`].
@@ -77,40 +67,28 @@ impl SenderPool {
         message: OutgoingMessage,
         deadline: Instant,
     ) -> Result<(), BackendError> {
-        if self.on_aws && region_of(url).is_none() {
+        if !self.reaches(url) {
             let text = format!("{} {} is not a queue of AWS, where this one is", self.role, name_of(url));
             return Err(BackendError::new(ErrorKind::Config, "send", text));
         }
         let result = self.sender(url).send(message, deadline).await;
         if result.as_ref().is_err_and(|error| error.kind() == ErrorKind::Config) {
-            self.lock().remove(url);
+            self.senders.forget(url);
         }
         result
     }
 
     /// Resolves once nothing is on its way. Nothing may be sent any more.
     pub async fn close(&self) {
-        let senders: Vec<_> = self.lock().drain().map(|(_, kept)| kept.sender).collect();
-        for sender in senders {
-            sender.close().await;
-        }
+        self.senders.close().await;
     }
 
     fn sender(&self, url: &str) -> BatchingSender {
-        let now = Instant::now();
-        let mut senders = self.lock();
-        if let Some(kept) = senders.get_mut(url) {
-            kept.used = now;
-            return kept.sender.clone();
-        }
-        if senders.len() >= KEPT {
-            make_room(&mut senders, now);
-        }
-        let destination = QueueDestination::new(self.client_for(url), url);
-        let target = format!("{} {}", self.role, name_of(url));
-        let sender = BatchingSender::new(destination, &target, self.limit, self.metrics.clone());
-        senders.insert(url.into(), Kept { sender: sender.clone(), used: now });
-        sender
+        self.senders.get_or_make(url, || {
+            let destination = QueueDestination::new(self.client_for(url), url);
+            let target = format!("{} {}", self.role, name_of(url));
+            BatchingSender::new(destination, &target, self.limit, self.metrics.clone())
+        })
     }
 
     /// A client speaks with one region alone.
@@ -123,22 +101,6 @@ impl SenderPool {
             _ => self.client.clone(),
         }
     }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<Box<str>, Kept>> {
-        self.senders.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Forgets those that were idle for long, else the one that was idle longest. What they still carry arrives all the same.
-fn make_room(senders: &mut HashMap<Box<str>, Kept>, now: Instant) {
-    senders.retain(|_, kept| now.duration_since(kept.used) < IDLE);
-    if senders.len() < KEPT {
-        return;
-    }
-    let oldest = senders.iter().min_by_key(|(_, kept)| kept.used).map(|(url, _)| url.clone());
-    if let Some(oldest) = oldest {
-        senders.remove(&oldest);
-    }
 }
 
 fn name_of(url: &str) -> &str {
@@ -147,6 +109,8 @@ fn name_of(url: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use aws_sdk_sqs::config::{BehaviorVersion, Config};
     use prometheus_client::registry::Registry;
 
@@ -175,21 +139,5 @@ mod tests {
         let soon = Instant::now() + Duration::from_secs(1);
         let error = pool(OWN).send("http://127.0.0.1/2/theirs", message, soon).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn no_more_than_so_many_are_kept_and_idle_ones_go_first() {
-        let pool = pool(OWN);
-        for number in 0..KEPT {
-            pool.sender(&format!("https://q/1/{number}"));
-        }
-        tokio::time::advance(Duration::from_secs(1)).await;
-        pool.sender("https://q/1/0");
-        pool.sender("https://q/1/new");
-        assert_eq!(pool.lock().len(), KEPT);
-        assert!(pool.lock().contains_key("https://q/1/0"));
-        tokio::time::advance(IDLE).await;
-        pool.sender("https://q/1/newer");
-        assert_eq!(pool.lock().len(), 1);
     }
 }

@@ -49,12 +49,12 @@ pub fn region_problem(region: &str) -> Option<Problem> {
     })
 }
 
-/// What is wrong with `response_queue_prefix`.
-pub fn prefix_problem(prefix: &str) -> Option<Problem> {
+/// What is wrong with the prefix under `key` of the names of queues that are created.
+pub fn prefix_problem(key: &str, prefix: &str) -> Option<Problem> {
     let good = (1..=LONGEST_PREFIX).contains(&prefix.len()) && queue_url::is_name_part(prefix);
     (!good).then(|| {
         Problem::new(
-            "response_queue_prefix",
+            key,
             format!("is {prefix:?}, which the name of a queue cannot begin with"),
             format!("write 1 to {LONGEST_PREFIX} letters, digits, dashes and underscores"),
         )

@@ -6,14 +6,16 @@ use std::{
 };
 
 use proxy_core::{
-    backend::Outbound,
+    ProtocolVersion,
+    backend::{Outbound, Remote},
     error::{BackendError, ErrorKind},
     message::Message,
 };
 
 use super::{
-    Attribute, DataType, OutgoingMessage, ProxyContext, ReplyAddress, group::group_of, is_carried, is_fifo,
-    is_refused, name, operator_problems,
+    Attribute, DataType, OutgoingMessage, ProxyContext, ReplyAddress,
+    group::{group_of, group_of_end},
+    is_carried, is_fifo, is_refused, name, operator_problems,
 };
 
 /// What one process puts on each of its messages.
@@ -52,22 +54,43 @@ impl Envelope {
     pub fn seal(&self, outbound: &Outbound, reply: &ReplyAddress) -> OutgoingMessage {
         let Outbound { remote, context, message, .. } = outbound;
         let handshake = message.method() == Some("initialize");
+        let version = context.version.filter(|_| !handshake);
+        let context = ProxyContext::beside(outbound, || reply.clone());
+        let attributes = self.attributes(message, remote, version, context);
+        let group = self.fifo.then(|| group_of(outbound));
+        OutgoingMessage { body: escaped(message.as_str()), attributes, group }
+    }
+
+    /// The word that a session ends; `None` for a far end that knows none of our extensions.
+    pub fn seal_end(&self, remote: &Remote) -> Option<OutgoingMessage> {
+        let context = ProxyContext::ending(remote)?;
+        let message = Message::parse(ProxyContext::END).ok()?;
+        let attributes = self.attributes(&message, remote, None, Some(context));
+        let group = self.fifo.then(|| group_of_end(remote));
+        Some(OutgoingMessage { body: ProxyContext::END.to_owned(), attributes, group })
+    }
+
+    fn attributes(
+        &self,
+        message: &Message,
+        remote: &Remote,
+        version: Option<ProtocolVersion>,
+        context: Option<ProxyContext>,
+    ) -> Vec<Attribute> {
         let mut attributes = Attributes::of(message);
-        let peer = remote.peer.as_deref();
-        let session = peer.and_then(|peer| peer.session.as_ref());
+        let session = remote.peer.as_deref().and_then(|peer| peer.session.as_ref());
         attributes.text(name::SESSION_ID, session.map_or(remote.route.as_str(), |session| session.as_str()));
         attributes.text(name::CLIENT_ID, &self.client_id);
-        if let Some(version) = context.version.filter(|_| !handshake) {
+        if let Some(version) = version {
             attributes.text(name::PROTOCOL_VERSION, version.as_str());
         }
-        if let Some(context) = ProxyContext::beside(outbound, || reply.clone()) {
+        if let Some(context) = context {
             attributes.push(name::PROXY_CONTEXT, DataType::String, context.to_json());
         }
         for (attribute, value) in &self.operator {
             attributes.text(attribute, value);
         }
-        let group = self.fifo.then(|| group_of(outbound));
-        OutgoingMessage { body: escaped(message.as_str()), attributes: attributes.0, group }
+        attributes.0
     }
 }
 

@@ -4,7 +4,10 @@
 //! is its exchange: calls run in parallel. What the call may wait for, such as the answer to a question that it asked, and what must
 //! overtake it, such as its cancellation, has a group of its own. The handshake shares one, so that it stays in order.
 
-use proxy_core::{backend::Outbound, message::Message};
+use proxy_core::{
+    backend::{Outbound, Remote},
+    message::Message,
+};
 
 use super::Group;
 
@@ -20,4 +23,10 @@ pub(super) fn group_of(outbound: &Outbound) -> Group {
         _ => own(),
     };
     Group { id: id.into(), deduplication_id: own().into() }
+}
+
+/// An end waits for nothing.
+pub(super) fn group_of_end(remote: &Remote) -> Group {
+    let id: Box<str> = format!("{}.end", remote.route.as_str()).into();
+    Group { deduplication_id: id.clone(), id }
 }

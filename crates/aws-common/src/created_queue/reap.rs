@@ -11,15 +11,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     QueueMaker,
+    purpose::Purpose,
     tags::{ALIVE_UNTIL_TAG, INSTANCE_TAG, since_epoch},
 };
-use crate::{backoff::jittered, error::Call, queue::Queue};
-
-/// How often to look, at the least; jittered, so that replicas look at different times.
-const REAP: Duration = Duration::from_mins(20);
-
-/// How long past the time until which its owner is taken to live a queue is removed.
-const DEAD_FOR: Duration = Duration::from_mins(15);
+use crate::{error::Call, queue::Queue};
 
 /// The most queues that one call lists (AWS, `ListQueues`).
 const PAGE: i32 = 1000;
@@ -28,22 +23,25 @@ const PAGE: i32 = 1000;
 const INSTANCE: usize = 22;
 
 impl QueueMaker {
-    /// Removes the queues of dead instances, now and then every 10 to 20 minutes, until `shutdown` fires. Other reapers may do the
+    /// Removes the queues of dead instances, now and then every so often, until `shutdown` fires. Other reapers may do the
     /// same at the same time. Without the permissions for it, it says so once and looks no more.
     pub async fn reap(&self, shutdown: CancellationToken) {
+        let Purpose { owner, .. } = self.purpose;
         let reaping = async {
+            let mut others = 0;
             loop {
-                match self.reap_once().await {
+                match self.reap_among(&mut others).await {
                     Ok(_) => {}
                     Err(error) if error.kind() == ErrorKind::Denied => {
-                        tracing::info!(reason = %error, "queues that dead proxies left behind are not removed");
+                        tracing::info!(reason = %error, "queues that dead {owner}s left behind are not removed");
                         return;
                     }
                     Err(error) => {
-                        tracing::warn!(error = %error, error.type = error.kind().as_str(), "queues that dead proxies left behind could not be looked for");
+                        tracing::warn!(error = %error, error.type = error.kind().as_str(), "queues that dead {owner}s left behind could not be looked for");
                     }
                 }
-                sleep(jittered(REAP)).await;
+                // jittered, so that replicas look at different times
+                sleep(self.purpose.next_reap(others)).await;
             }
         };
         shutdown.run_until_cancelled(reaping).await;
@@ -54,8 +52,15 @@ impl QueueMaker {
     /// # Errors
     /// When the queues, or their tags, cannot be looked at.
     pub async fn reap_once(&self) -> Result<usize, BackendError> {
+        self.reap_among(&mut 0).await
+    }
+
+    /// Also says how many queues of other instances there are.
+    async fn reap_among(&self, others: &mut usize) -> Result<usize, BackendError> {
         let mut reaped = 0;
-        for queue in self.another_instances().await? {
+        let queues = self.another_instances().await?;
+        *others = queues.len();
+        for queue in queues {
             // removed at once: an owner that was asleep may refresh its tag while others' are looked at
             if self.is_dead(&queue).await? {
                 reaped += usize::from(self.remove(&queue).await?);
@@ -111,23 +116,27 @@ impl QueueMaker {
             Err(error) if error.kind() == ErrorKind::Config => Ok(false),
             tags => {
                 let named = instance_of(queue.url(), &self.plan.prefix);
-                Ok(is_dead(&tags?, named.as_ref(), since_epoch()))
+                Ok(is_dead(&tags?, named.as_ref(), self.purpose.dead_for, since_epoch()))
             }
         }
     }
 
     async fn remove(&self, queue: &Queue) -> Result<bool, BackendError> {
+        let Purpose { owner, .. } = self.purpose;
         if let Some(dependents) = &self.plan.dependents
             && let Err(error) = dependents.detach(queue).await
         {
-            tracing::warn!(error = %error, error.type = error.kind().as_str(), "what feeds a dead proxy's queue stays behind");
+            tracing::warn!(error = %error, error.type = error.kind().as_str(), "a dead {owner}'s queue is not ready to be removed");
             if error.kind() != ErrorKind::Denied {
                 return Ok(false);
             }
         }
         match self.call_delete(queue).await {
             Ok(()) => {
-                tracing::info!(messaging.destination.name = queue.name(), "a dead proxy's queue was deleted");
+                tracing::info!(
+                    messaging.destination.name = queue.name(),
+                    "a dead {owner}'s queue was deleted"
+                );
                 Ok(true)
             }
             Err(error) if error.kind() == ErrorKind::Config => Ok(false),
@@ -153,13 +162,18 @@ fn instance_of(url: &str, prefix: &str) -> Option<InstanceId> {
     named.then(|| InstanceId::parse(instance).ok()).flatten()
 }
 
-/// Whether a queue with these tags has the owner that its name says, and that is long dead. One without both tags is none of ours.
-fn is_dead(tags: &HashMap<String, String>, named: Option<&InstanceId>, now: Duration) -> bool {
+/// Whether a queue with these tags has the owner that its name says, and that is dead for so long. One without both tags is none of ours.
+fn is_dead(
+    tags: &HashMap<String, String>,
+    named: Option<&InstanceId>,
+    dead_for: Duration,
+    now: Duration,
+) -> bool {
     let owner = tags.get(INSTANCE_TAG).map(String::as_str);
     let until = tags.get(ALIVE_UNTIL_TAG).and_then(|until| until.parse().ok()).map(Duration::from_secs);
     owner.is_some()
         && owner == named.map(InstanceId::as_str)
-        && until.is_some_and(|until| now.saturating_sub(DEAD_FOR) > until)
+        && until.is_some_and(|until| now.saturating_sub(dead_for) > until)
 }
 
 #[cfg(test)]
@@ -195,7 +209,7 @@ mod tests {
             owner.into_iter().chain(until).collect::<HashMap<_, _>>()
         };
         let now = Duration::from_secs(10_000);
-        let dead = |tags: &HashMap<_, _>| is_dead(tags, Some(&instance), now);
+        let dead = |tags: &HashMap<_, _>| is_dead(tags, Some(&instance), Purpose::REPLIES.dead_for, now);
         assert!(dead(&tags(Some(&instance), Some("9099"))));
         assert!(!dead(&tags(Some(&instance), Some("9100"))), "15 minutes past it, not yet more");
         assert!(!dead(&tags(Some(&instance), None)));

@@ -13,9 +13,6 @@ pub(super) const INSTANCE_TAG: &str = "mcp-proxy-instance";
 /// The tag with the Unix seconds until which its owner is taken to live.
 pub(super) const ALIVE_UNTIL_TAG: &str = "mcp-proxy-alive-until";
 
-/// How long the owner is taken to live after a refresh: two may fail.
-const ALIVE: Duration = Duration::from_mins(15);
-
 /// From one call about tags to the next: an account has about five a second (AWS, "Amazon SQS quotas"), and we are not alone.
 const BETWEEN: Duration = Duration::from_millis(250);
 
@@ -37,9 +34,9 @@ impl TagPace {
     }
 }
 
-/// The value of the tag of an owner that lives now.
-pub(super) fn alive_until() -> String {
-    (since_epoch() + ALIVE).as_secs().to_string()
+/// The value of the tag of an owner that lives for so long at least.
+pub(super) fn alive_until(alive: Duration) -> String {
+    (since_epoch() + alive).as_secs().to_string()
 }
 
 pub(super) fn since_epoch() -> Duration {
