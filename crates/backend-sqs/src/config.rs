@@ -114,7 +114,7 @@ impl SqsConfig {
         problems.extend(endpoint_url.and_then(|url| endpoint_problem("endpoint_url", url)));
         problems.extend(self.client_id.as_deref().and_then(client_id_problem));
         problems.extend(self.region.as_deref().and_then(region_problem));
-        problems.extend(prefix_problem(&self.response_queue_prefix));
+        problems.extend(prefix_problem("response_queue_prefix", &self.response_queue_prefix));
         problems.extend(receive_problems(self.wait_time, self.visibility_timeout, self.max_messages));
         problems.extend(operator_problems(&self.message_attributes));
         problems
@@ -144,7 +144,9 @@ impl SqsConfig {
             ));
         }
         let length = self.response_queue_prefix.len();
-        if length > LONGEST_SESSION_PREFIX && prefix_problem(&self.response_queue_prefix).is_none() {
+        if length > LONGEST_SESSION_PREFIX
+            && prefix_problem("response_queue_prefix", &self.response_queue_prefix).is_none()
+        {
             problems.push(Problem::new(
                 "response_queue_prefix",
                 format!("has {length} characters, where the queues of sessions have room for {LONGEST_SESSION_PREFIX}"),
