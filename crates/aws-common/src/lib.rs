@@ -11,12 +11,14 @@ mod backoff;
 pub mod client;
 mod created_queue;
 mod error;
+mod neighbourhood;
 pub mod operator;
 mod owners;
 mod poller;
 mod polling;
 mod queue;
 mod request_poller;
+mod request_queues;
 mod sender;
 mod sender_pool;
 pub mod settings;
@@ -28,11 +30,13 @@ pub use self::{
     backoff::{Backoff, jittered},
     created_queue::{CreatedQueue, Dependents, QueueMaker, QueuePlan},
     error::Call,
+    neighbourhood::neighbourhood,
     owners::Owners,
     poller::{Decode, ForeignPolicy, Poller, PollerSettings},
     polling::{PollHealth, PollSettings},
     queue::{Queue, QueueAttributes, QueuePermission},
     request_poller::{DeadLetters, DecodeRequest, RequestPoller, RequestPollerSettings},
+    request_queues::{RequestQueues, RequestQueuesPlan},
     sender::{BatchingSender, Destination, Outcomes, QueueDestination},
     sender_pool::{SenderPool, Senders},
     worker_queue::{WorkerQueue, WorkerQueuePlan, dead_worker_queues, try_worker_queue},

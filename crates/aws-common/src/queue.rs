@@ -15,7 +15,7 @@ use proxy_core::{
 };
 
 /// What a queue takes that does not say: the smallest default of any SQS, of before August 2025 (AWS: 256 KiB, now 1 MiB).
-const DEFAULT_MESSAGE_BYTES: usize = 262_144;
+pub(crate) const DEFAULT_MESSAGE_BYTES: usize = 262_144;
 
 /// A queue's attributes, as far as they were asked for.
 pub type QueueAttributes = HashMap<QueueAttributeName, String>;

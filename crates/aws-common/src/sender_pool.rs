@@ -13,12 +13,9 @@ pub use self::senders::Senders;
 use crate::{
     attributes::OutgoingMessage,
     client::region_of,
+    queue::DEFAULT_MESSAGE_BYTES,
     sender::{BatchingSender, QueueDestination},
 };
-
-/// What a queue of others is taken to take at least (AWS: 256 KiB until August 2025, since then 1 MiB): its attributes may not be ours
-/// to read, and what is larger than it takes is refused by SQS itself.
-const LEAST_BYTES: usize = 262_144;
 
 /// Sends to queues of others.
 #[derive(Debug)]
@@ -35,7 +32,8 @@ pub struct SenderPool {
 
 impl SenderPool {
     /// A pool of senders to queues that are where the one at `own_url` is, which takes `message_bytes` a message. `role` is what errors
-    /// call them.
+    /// call them. The others are taken to take as much, and 256 KiB at least: their attributes may not be ours to read, and what is
+    /// larger than one takes is refused by SQS itself.
     pub fn new(
         client: Client,
         own_url: &str,
@@ -43,7 +41,7 @@ impl SenderPool {
         role: &'static str,
         metrics: BackendMetrics,
     ) -> Self {
-        let (on_aws, limit) = (region_of(own_url).is_some(), message_bytes.max(LEAST_BYTES));
+        let (on_aws, limit) = (region_of(own_url).is_some(), message_bytes.max(DEFAULT_MESSAGE_BYTES));
         Self { client, role, on_aws, limit, metrics, senders: Senders::default() }
     }
 

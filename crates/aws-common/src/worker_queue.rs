@@ -116,6 +116,13 @@ impl WorkerQueue {
         Some(format!("{parent}/{}-{instance}", self.plan.prefix).into())
     }
 
+    /// Whether this is the URL of a queue that a worker of this fleet has created, or may have: a peer that names another one must not
+    /// be written there for.
+    pub fn is_of_fleet(&self, url: &str) -> bool {
+        let own = self.url().strip_suffix(self.plan.instance.as_str());
+        own.and_then(|own| url.strip_prefix(own)).is_some_and(|instance| InstanceId::parse(instance).is_ok())
+    }
+
     /// How its last polls went.
     pub fn health(&self) -> &PollHealth {
         self.poller.health()
