@@ -1,0 +1,151 @@
+//! The server's command: its program, its environment and where it runs.
+
+use std::{
+    env,
+    ffi::{OsStr, OsString},
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+};
+
+use proxy_core::error::{BackendError, ErrorKind};
+
+use super::config::ServerConfig;
+
+/// What every program may know (the default environment of the official SDK clients).
+const ALWAYS: [&str; 6] = ["HOME", "LOGNAME", "PATH", "SHELL", "TERM", "USER"];
+
+/// Where programs are looked for without `PATH`.
+const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+
+/// A command, ready to be started again and again.
+pub(super) struct Program {
+    /// The program and its arguments.
+    pub(super) command: Vec<OsString>,
+    /// All of its environment.
+    pub(super) environment: Vec<(OsString, OsString)>,
+    pub(super) directory: Option<PathBuf>,
+}
+
+impl std::fmt::Debug for Program {
+    /// Without arguments and values: they may be secrets.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Program").field("name", &self.name()).finish_non_exhaustive()
+    }
+}
+
+impl Program {
+    /// The command of these settings, with what it gets of the worker's own environment.
+    pub(super) fn new(config: &ServerConfig) -> Self {
+        let mut environment: Vec<(OsString, OsString)> = Vec::new();
+        let passed = config.pass_env.iter().map(String::as_str);
+        for name in ALWAYS.into_iter().chain(passed.filter(|name| !ALWAYS.contains(name))) {
+            match env::var_os(name) {
+                Some(_) if config.env.contains_key(name) => {}
+                Some(value) => environment.push((name.into(), value)),
+                None if ALWAYS.contains(&name) => {}
+                None => tracing::warn!(name, "a variable that pass_env names is not set"),
+            }
+        }
+        let given = config.env.iter().map(|(name, value)| (name.into(), value.expose().into()));
+        environment.extend(given);
+        if !environment.iter().any(|(name, _)| name == "PATH") {
+            environment.push(("PATH".into(), DEFAULT_PATH.into()));
+        }
+        Self {
+            command: config.command.iter().map(Into::into).collect(),
+            environment,
+            directory: config.directory.clone(),
+        }
+    }
+
+    /// Whether it can be started, as far as files tell.
+    pub(super) fn check(&self) -> Result<(), BackendError> {
+        let refuse = |message: String| Err(BackendError::new(ErrorKind::Config, "send", message));
+        if let Some(directory) = self.directory.as_deref().filter(|directory| !directory.is_dir()) {
+            return refuse(format!("the server's directory \"{}\" does not exist", directory.display()));
+        }
+        let name = self.name();
+        let shown = name.display();
+        if Path::new(name).components().count() > 1 || name.as_encoded_bytes().contains(&b'/') {
+            let path = self.directory.as_deref().unwrap_or(Path::new("")).join(name);
+            return match fs::metadata(&path) {
+                Ok(found) if is_executable(&found) => Ok(()),
+                Ok(_) => refuse(format!("the server program \"{shown}\" is not executable")),
+                Err(_) => refuse(format!("the server program \"{shown}\" does not exist")),
+            };
+        }
+        let path = self.environment.iter().find(|(variable, _)| variable == "PATH");
+        let mut directories = path.into_iter().flat_map(|(_, path)| env::split_paths(path));
+        if directories.any(|directory| is_executable_at(&self.resolved(&directory).join(name))) {
+            return Ok(());
+        }
+        refuse(format!("the server program \"{shown}\" is not on PATH, or not executable"))
+    }
+
+    /// The program, as the settings name it.
+    pub(super) fn name(&self) -> &OsStr {
+        self.command.first().map(OsString::as_os_str).unwrap_or_default()
+    }
+
+    /// A directory of `PATH` as the server sees it.
+    fn resolved(&self, directory: &Path) -> PathBuf {
+        self.directory.as_deref().unwrap_or(Path::new("")).join(directory)
+    }
+}
+
+fn is_executable_at(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|found| is_executable(&found))
+}
+
+fn is_executable(file: &fs::Metadata) -> bool {
+    file.is_file() && file.permissions().mode() & 0o111 != 0
+}
+
+#[cfg(test)]
+mod tests {
+    use proxy_core::config::Secret;
+
+    use super::*;
+
+    fn checked(config: &ServerConfig) -> Result<(), String> {
+        Program::new(config).check().map_err(|error| {
+            assert_eq!(error.kind(), ErrorKind::Config);
+            error.to_string()
+        })
+    }
+
+    #[test]
+    fn programs_are_looked_for_on_path_and_otherwise_where_they_are_said_to_be() {
+        assert_eq!(checked(&ServerConfig::new(["sh"])), Ok(()));
+        assert_eq!(checked(&ServerConfig::new(["/bin/sh"])), Ok(()));
+        let relative = ServerConfig { directory: Some("/bin".into()), ..ServerConfig::new(["./sh"]) };
+        assert_eq!(checked(&relative), Ok(()));
+    }
+
+    #[test]
+    fn what_cannot_be_started_is_named() {
+        let nowhere = ServerConfig { directory: Some("/no/where".into()), ..ServerConfig::new(["sh"]) };
+        let hidden = ServerConfig {
+            env: [("PATH".to_owned(), Secret::new("/no/where"))].into(),
+            ..ServerConfig::new(["sh"])
+        };
+        for (config, named) in [
+            (ServerConfig::new(["no-such-program"]), "\"no-such-program\" is not on PATH"),
+            (ServerConfig::new(["/no/such/program"]), "\"/no/such/program\" does not exist"),
+            (ServerConfig::new(["/etc/passwd"]), "\"/etc/passwd\" is not executable"),
+            (nowhere, "\"/no/where\" does not exist"),
+            (hidden, "\"sh\" is not on PATH"),
+        ] {
+            let error = checked(&config).unwrap_err();
+            assert!(error.contains(named), "{error}");
+        }
+    }
+
+    #[test]
+    fn arguments_and_variables_show_nowhere() {
+        let env = [("KEY".to_owned(), Secret::new("sesame"))].into();
+        let program = Program::new(&ServerConfig { env, ..ServerConfig::new(["sh", "sesame"]) });
+        assert!(!format!("{program:?}").contains("sesame"));
+    }
+}
