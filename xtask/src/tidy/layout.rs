@@ -81,7 +81,11 @@ fn check_member(folder: &Path, member: &Member, manifest: &str) -> Vec<Problem> 
         manifest.contains("[lints]\nworkspace = true"),
         "the workspace's lints apply: [lints] workspace = true",
     );
-    require(!member.publishable, "no registry takes this: publish = false");
+    let is_crate = folder.starts_with("crates");
+    require(
+        member.publishable == is_crate,
+        "what is under crates/ can be packaged, and nothing else: publish = false",
+    );
     for key in ["version", "edition", "rust-version", "license"] {
         require(has_line(manifest, &format!("{key}.workspace = true")), &format!("{key}.workspace = true"));
     }
@@ -109,7 +113,7 @@ mod tests {
 
     #[test]
     fn an_ordinary_crate_is_fine() {
-        assert_eq!(check_member(Path::new("crates/one"), &member("one", false), MANIFEST), []);
+        assert_eq!(check_member(Path::new("crates/one"), &member("one", true), MANIFEST), []);
         assert_eq!(check_member(Path::new("tests"), &member("e2e", false), MANIFEST), []);
     }
 
@@ -118,10 +122,11 @@ mod tests {
         let count = |name: &str, publishable, manifest: &str| {
             check_member(Path::new("crates/one"), &member(name, publishable), manifest).len()
         };
-        assert_eq!(count("two", false, MANIFEST), 1);
-        assert_eq!(count("one", true, MANIFEST), 1);
-        assert_eq!(count("one", false, &MANIFEST.replace("[lints]", "[other]")), 1);
-        assert_eq!(count("one", false, &MANIFEST.replace("license.workspace = true", "license = 'MIT'")), 1);
+        assert_eq!(count("two", true, MANIFEST), 1);
+        assert_eq!(count("one", false, MANIFEST), 1);
+        assert_eq!(count("one", true, &MANIFEST.replace("[lints]", "[other]")), 1);
+        assert_eq!(count("one", true, &MANIFEST.replace("license.workspace = true", "license = 'MIT'")), 1);
+        assert_eq!(check_member(Path::new("xtask"), &member("xtask", true), MANIFEST).len(), 1);
     }
 
     #[test]
