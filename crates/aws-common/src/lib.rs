@@ -17,6 +17,7 @@ mod owners;
 mod poller;
 mod polling;
 mod queue;
+mod redrive;
 mod request_poller;
 mod request_queues;
 mod sender;

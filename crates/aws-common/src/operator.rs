@@ -6,14 +6,16 @@ mod policy;
 mod provisioned_queue;
 mod readers;
 mod reply_queue;
+mod worker;
 
 pub use self::{
     checks::{dead_letters, failed, identity, is_there, left_behind, permission, region},
     clock::{DateObserver, clock},
     policy::{Statement, policy, queue_arn},
     provisioned_queue::{
-        MAX_RECEIVE_COUNT, PROVISIONED_TAG, ProvisionedQueue, dead_letters_url, is_provisioned,
-        provision_queue, provision_request_queue,
+        MAX_RECEIVE_COUNT, PROVISIONED_TAG, ProvisionedQueue, RequestQueuePlan, dead_letters_url,
+        is_provisioned, provision_queue, provision_request_queue, provision_request_queue_for,
     },
     reply_queue::reply_queue,
+    worker::{dead_letters_of_worker, hidden_for, left_behind_by_workers},
 };

@@ -16,6 +16,7 @@ use crate::{
     neighbourhood::neighbourhood,
     polling::PollSettings,
     queue::{DEFAULT_MESSAGE_BYTES, Queue},
+    redrive::RedrivePolicy,
     request_poller::{DeadLetters, DecodeRequest, RequestPoller, RequestPollerSettings},
     sender_pool::SenderPool,
     worker_queue::{WorkerQueue, WorkerQueuePlan},
@@ -79,7 +80,8 @@ impl RequestQueues {
         // with a message to itself it ends its last poll
         queue.check_sends().await?;
         let named = plan.dead_letter_queue_url.as_deref().map(str::to_owned);
-        let dead_letters = named.or_else(|| DeadLetters::url_of(queue_url, &found));
+        let dead_letters =
+            named.or_else(|| RedrivePolicy::of(&found).and_then(|policy| policy.target_url(queue_url)));
         if let Some(url) = &dead_letters {
             Queue::new(client, url, "dead-letter queue", metrics).check_sends().await?;
         } else {

@@ -3,6 +3,7 @@
 mod backend;
 mod config;
 mod doctor;
+mod intake;
 mod policy;
 mod provision;
 mod replies;
@@ -12,6 +13,7 @@ pub use self::{
     backend::{SqsBackend, SqsParts},
     config::{ResponseQueue, SqsConfig},
     doctor::doctor,
+    intake::{SqsIntake, SqsIntakeConfig, SqsIntakeParts, intake_doctor, intake_policies, intake_provision},
     policy::policies,
     provision::provision,
 };

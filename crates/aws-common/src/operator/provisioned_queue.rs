@@ -16,6 +16,9 @@ use crate::{attributes::is_fifo, client::region_of, error::Call};
 /// that many have died over it.
 pub const MAX_RECEIVE_COUNT: u32 = 5;
 
+/// The most that a redrive policy takes (AWS, `maxReceiveCount`).
+const MOST_RECEIVES: u32 = 1000;
+
 /// How long messages are kept, in seconds: an hour longer than the longest request by default. Older ones nobody waits for.
 const RETENTION: &str = "7200";
 
@@ -78,7 +81,32 @@ pub fn dead_letters_url(url: &str) -> String {
     }
 }
 
-/// Creates, updates or removes a request queue and its dead-letter queue.
+/// A request queue and its dead-letter queue as they should be.
+#[derive(Debug, Clone)]
+pub struct RequestQueuePlan {
+    url: String,
+    letters_url: String,
+    max_receive_count: u32,
+}
+
+impl RequestQueuePlan {
+    /// As a proxy wants them: the far end deletes what it took.
+    pub fn for_proxy(url: &str) -> Self {
+        let letters_url = dead_letters_url(url);
+        Self { url: url.to_owned(), letters_url, max_receive_count: MAX_RECEIVE_COUNT }
+    }
+
+    /// As a worker wants them that gives a request up after `max_receives`, which it says itself before SQS takes it away. Its dead letters
+    /// go to the queue at `letters_url` where that is given.
+    pub fn for_worker(url: &str, letters_url: Option<&str>, max_receives: u32) -> Self {
+        let letters_url = letters_url.map_or_else(|| dead_letters_url(url), str::to_owned);
+        // one receive more to give it up, and one to put it with the dead letters
+        let max_receive_count = max_receives.saturating_add(2).clamp(MAX_RECEIVE_COUNT, MOST_RECEIVES);
+        Self { url: url.to_owned(), letters_url, max_receive_count }
+    }
+}
+
+/// Creates, updates or removes a proxy's request queue and its dead-letter queue.
 ///
 /// # Errors
 /// Those of the calls, which name the missing permission.
@@ -88,9 +116,22 @@ pub async fn provision_request_queue(
     mode: Mode,
     report: Report<'_, Step>,
 ) -> Result<(), BackendError> {
-    let letters = ProvisionedQueue::new(&dead_letters_url(url))
+    provision_request_queue_for(client, &RequestQueuePlan::for_proxy(url), mode, report).await
+}
+
+/// Creates, updates or removes a request queue and its dead-letter queue.
+///
+/// # Errors
+/// Those of the calls, which name the missing permission.
+pub async fn provision_request_queue_for(
+    client: &Client,
+    plan: &RequestQueuePlan,
+    mode: Mode,
+    report: Report<'_, Step>,
+) -> Result<(), BackendError> {
+    let letters = ProvisionedQueue::new(&plan.letters_url)
         .with(QueueAttributeName::MessageRetentionPeriod, LONGEST_RETENTION);
-    let requests = ProvisionedQueue::new(url);
+    let requests = ProvisionedQueue::new(&plan.url);
     if mode == Mode::Destroy {
         forget_dead_letters(client, &requests, &letters, report).await?;
         provision_queue(client, &requests, mode, report).await?;
@@ -101,7 +142,8 @@ pub async fn provision_request_queue(
     // in a dry run it may not be there yet
     let arn = found.and_then(|mut found| found.attributes.remove(&QueueAttributeName::QueueArn));
     let arn = arn.unwrap_or_else(|| queue_arn(&letters.url, None));
-    let redrive = json!({ "deadLetterTargetArn": arn, "maxReceiveCount": MAX_RECEIVE_COUNT.to_string() });
+    let redrive =
+        json!({ "deadLetterTargetArn": arn, "maxReceiveCount": plan.max_receive_count.to_string() });
     let requests = requests.with(QueueAttributeName::RedrivePolicy, redrive.to_string());
     provision_queue(client, &requests, mode, report).await
 }

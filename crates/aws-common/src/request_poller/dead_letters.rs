@@ -4,20 +4,18 @@ use std::{collections::HashMap, time::Duration};
 
 use aws_sdk_sqs::{
     Client,
-    types::{Message, MessageAttributeValue, MessageSystemAttributeName, QueueAttributeName},
+    types::{Message, MessageAttributeValue, MessageSystemAttributeName},
 };
 use proxy_core::{
     BackendMetrics,
     error::{BackendError, ErrorKind},
 };
-use serde::Deserialize;
 use tokio::time::sleep;
 
 use crate::{
     attributes::{ProxyContext, is_fifo, name},
     backoff::Backoff,
     error::Call,
-    queue::QueueAttributes,
 };
 
 /// How many attributes a message has room for (AWS, "Amazon SQS message metadata").
@@ -37,13 +35,6 @@ pub struct DeadLetters {
     metrics: BackendMetrics,
 }
 
-/// The attribute `RedrivePolicy` (SQS API, `SetQueueAttributes`).
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RedrivePolicy {
-    dead_letter_target_arn: String,
-}
-
 impl DeadLetters {
     /// The dead-letter queue at `url`.
     pub fn new(client: Client, url: &str, metrics: BackendMetrics) -> Self {
@@ -53,16 +44,6 @@ impl DeadLetters {
     /// Its URL.
     pub fn url(&self) -> &str {
         &self.url
-    }
-
-    /// The URL of the dead-letter queue that the queue at `url`, which has these attributes, sends to by itself.
-    pub fn url_of(url: &str, attributes: &QueueAttributes) -> Option<String> {
-        let policy = attributes.get(&QueueAttributeName::RedrivePolicy)?;
-        let policy: RedrivePolicy = serde_json::from_str(policy).ok()?;
-        // of the same account and region (SQS developer guide, "Using dead-letter queues")
-        let name = policy.dead_letter_target_arn.rsplit(':').next()?;
-        let (parent, _) = url.rsplit_once('/')?;
-        Some(format!("{parent}/{name}"))
     }
 
     /// Puts a message there, with the reason beside it. Tries again what may pass.
@@ -137,15 +118,6 @@ fn with_reason(message: &Message, reason: &str) -> HashMap<String, MessageAttrib
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_redrive_policy_names_a_queue_beside_its_own() {
-        let policy = r#"{"deadLetterTargetArn":"arn:aws:sqs:eu-west-1:1:dead","maxReceiveCount":"5"}"#;
-        let attributes = HashMap::from([(QueueAttributeName::RedrivePolicy, policy.to_owned())]);
-        let url = DeadLetters::url_of("https://sqs.eu-west-1.amazonaws.com/1/requests", &attributes);
-        assert_eq!(url.as_deref(), Some("https://sqs.eu-west-1.amazonaws.com/1/dead"));
-        assert_eq!(DeadLetters::url_of("https://q/1/a", &HashMap::new()), None);
-    }
 
     #[test]
     fn a_reason_finds_room_among_ten_attributes() {
