@@ -1,0 +1,164 @@
+//! The ledger: every call is written down, durably, before it runs, so that none runs twice by accident.
+//!
+//! One file, one process, one thread that writes: what waits for it goes into one transaction, so that many calls share the price
+//! of one write to the disk. Reading order: `entry` (what is known of a call), this file, `writer` (the thread), `store` and
+//! `tables` (the transaction), `retention` (what is forgotten, and when).
+
+mod entry;
+mod error;
+mod retention;
+mod store;
+mod tables;
+mod writer;
+
+use std::{
+    fmt,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use proxy_core::id::{InstanceId, RemoteSession};
+
+use self::{
+    retention::Bounds,
+    store::Store,
+    writer::{Command, Writer},
+};
+
+pub use self::{
+    entry::{Begun, CallKey, Entry, EntryState, SessionRecord},
+    error::LedgerError,
+};
+
+/// What a worker knows of the calls that it was given, kept in one file that survives the process.
+///
+/// What is asked for is done in the order of the calls to these methods: the returned futures only wait. Dropping one changes
+/// nothing. An answer is kept for a day and within 64 MiB in all, a call for a day and within a million; who asks for one that may
+/// have been forgotten finds that out by [`covers_since`](Self::covers_since).
+pub struct Ledger {
+    writer: Writer,
+    instance: InstanceId,
+    covers_since: Arc<AtomicU64>,
+}
+
+impl Ledger {
+    /// Opens the ledger in this file, or begins one; folders that are missing are made. Only the file's owner can read a new one.
+    ///
+    /// # Errors
+    /// Another process has it, it cannot be read or written, or it is damaged.
+    pub fn open(path: &Path) -> Result<Self, LedgerError> {
+        Self::open_for_calls_of(path, Duration::ZERO)
+    }
+
+    /// As [`open`](Self::open), where calls may take so long: what is known of them is kept for at least twice that.
+    ///
+    /// # Errors
+    /// Another process has it, it cannot be read or written, or it is damaged.
+    pub fn open_for_calls_of(path: &Path, longest: Duration) -> Result<Self, LedgerError> {
+        Self::over(Store::open(path, Bounds::for_calls_of(longest))?)
+    }
+
+    /// A ledger that ends with the process, for those that need not outlive it.
+    ///
+    /// # Errors
+    /// No thread could be started.
+    pub fn in_memory() -> Result<Self, LedgerError> {
+        Self::over(Store::in_memory(Bounds::default())?)
+    }
+
+    fn over(store: Store) -> Result<Self, LedgerError> {
+        let (instance, covers_since) = (store.instance().clone(), store.covers_since());
+        Ok(Self { writer: Writer::start(store)?, instance, covers_since })
+    }
+
+    /// The worker that this ledger is: random, made with the file and kept in it.
+    pub fn instance(&self) -> &InstanceId {
+        &self.instance
+    }
+
+    /// Calls that were begun before this may be unknown here though they ran: the ledger began then, or has forgotten what was
+    /// before.
+    pub fn covers_since(&self) -> SystemTime {
+        UNIX_EPOCH + Duration::from_millis(self.covers_since.load(Ordering::Acquire))
+    }
+
+    /// Writes down that a call begins, before it does. It may run once this has resolved to [`Begun::New`], and not otherwise.
+    ///
+    /// `message_id` is the transport's id of the message that brought it, and `incarnation` grows each time that a session of the
+    /// same name is begun anew: since its client counts its requests from the beginning then, a known call of an older incarnation
+    /// is another call, unless the same message brought it.
+    ///
+    /// # Errors
+    /// The call is not written down, so it must not run.
+    pub fn begin(
+        &self,
+        key: CallKey,
+        message_id: Option<&str>,
+        incarnation: u64,
+    ) -> impl Future<Output = Result<Begun, LedgerError>> + Send + use<> {
+        let message_id = message_id.map(Into::into);
+        self.writer.ask(move |done| Command::Begin { key, message_id, incarnation, done })
+    }
+
+    /// Writes down a call's answer, before it is sent.
+    ///
+    /// # Errors
+    /// The answer is not written down: should the call come again, it counts as one that may have run.
+    pub fn answered(
+        &self,
+        key: CallKey,
+        answer: String,
+    ) -> impl Future<Output = Result<(), LedgerError>> + Send + use<> {
+        self.writer.ask(|done| Command::Answered { key, answer: answer.into(), done })
+    }
+
+    /// Writes down, when there is time, that a call's answer was sent. Lost with the process, it only means that the answer is sent
+    /// once more should the call come again.
+    pub fn sent(&self, key: &CallKey) {
+        self.writer.tell(Command::Sent { key: key.clone() });
+    }
+
+    /// What is known of a call. `None` also where the ledger cannot be read, which is logged; [`begin`](Self::begin) then fails.
+    pub fn look(&self, key: CallKey) -> impl Future<Output = Option<Entry>> + Send + use<> {
+        let found = self.writer.ask(|done| Command::Look { key, done });
+        async move { found.await.unwrap_or_default() }
+    }
+
+    /// Writes down whose a session is, so that after a restart its client can be told that it is gone.
+    pub fn remember_session(&self, session: &RemoteSession, record: SessionRecord) {
+        self.writer.tell(Command::RememberSession { session: session.clone(), record });
+    }
+
+    /// What is known of a session. `None` also where the ledger cannot be read, which is logged.
+    pub fn session(
+        &self,
+        session: &RemoteSession,
+    ) -> impl Future<Output = Option<SessionRecord>> + Send + use<> {
+        let session = session.clone();
+        let found = self.writer.ask(|done| Command::Session { session, done });
+        async move { found.await.unwrap_or_default() }
+    }
+
+    /// Forgets a session. Its calls stay known.
+    pub fn forget_session(&self, session: &RemoteSession) {
+        self.writer.tell(Command::ForgetSession { session: session.clone() });
+    }
+
+    /// Writes down what was told so far, and lets go of the file. Whatever is asked afterwards fails.
+    pub fn close(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.writer.close()
+    }
+}
+
+impl fmt::Debug for Ledger {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Ledger").field("instance", &self.instance).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;
