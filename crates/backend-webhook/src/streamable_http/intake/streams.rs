@@ -1,0 +1,100 @@
+//! Bounded streams of messages to one reader, which is gone when it is dropped.
+
+use std::task::{Context, Poll};
+
+use proxy_core::ProxyContext;
+use tokio::{
+    sync::mpsc,
+    time::{Instant, timeout_at},
+};
+
+/// The most messages that wait for one reader.
+const MOST: usize = 32;
+
+/// A message for a client.
+#[derive(Debug, Clone)]
+pub(super) struct Outgoing {
+    pub(super) text: String,
+    /// Whether it answers the request that the stream is for.
+    pub(super) is_answer: bool,
+    /// What our own proxy is told beside it, where it can be.
+    pub(super) context: Option<ProxyContext>,
+}
+
+/// Where messages are put. The stream ends once all of these are dropped and what was put before has been read.
+#[derive(Debug, Clone)]
+pub(super) struct Writer(mpsc::Sender<Outgoing>);
+
+/// Where they are read.
+#[derive(Debug)]
+pub(super) struct Reader {
+    messages: mpsc::Receiver<Outgoing>,
+    /// Runs when nobody reads any more.
+    on_drop: Option<OnDrop>,
+}
+
+/// What is to be done when nobody reads any more.
+pub(super) struct OnDrop(Option<Box<dyn FnOnce() + Send>>);
+
+/// Why a message was not put.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NotPut {
+    /// Nobody reads any more.
+    Gone,
+    /// There was no room until the deadline: somebody reads too slowly.
+    Slow,
+}
+
+pub(super) fn stream() -> (Writer, Reader) {
+    let (writer, messages) = mpsc::channel(MOST);
+    (Writer(writer), Reader { messages, on_drop: None })
+}
+
+impl Writer {
+    /// Puts a message, once there is room.
+    pub(super) async fn put(&self, message: Outgoing, deadline: Instant) -> Result<(), NotPut> {
+        match timeout_at(deadline, self.0.reserve()).await {
+            Ok(Ok(room)) => {
+                room.send(message);
+                Ok(())
+            }
+            Ok(Err(_)) => Err(NotPut::Gone),
+            Err(_) => Err(NotPut::Slow),
+        }
+    }
+
+    /// Whether somebody reads.
+    pub(super) fn is_read(&self) -> bool {
+        !self.0.is_closed()
+    }
+}
+
+impl Reader {
+    /// Does this when nobody reads any more.
+    pub(super) fn when_dropped(self, then: impl FnOnce() + Send + 'static) -> Self {
+        Self { on_drop: Some(OnDrop(Some(Box::new(then)))), ..self }
+    }
+
+    /// The next message; `None` once the stream has ended.
+    pub(super) async fn next(&mut self) -> Option<Outgoing> {
+        self.messages.recv().await
+    }
+
+    pub(super) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Outgoing>> {
+        self.messages.poll_recv(context)
+    }
+}
+
+impl Drop for OnDrop {
+    fn drop(&mut self) {
+        if let Some(then) = self.0.take() {
+            then();
+        }
+    }
+}
+
+impl std::fmt::Debug for OnDrop {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("OnDrop(…)")
+    }
+}

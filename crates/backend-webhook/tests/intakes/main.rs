@@ -1,0 +1,8 @@
+//! The worker's ends of both transports over real sockets, with a desk and clients that do what a test says.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "what a test needs must be there")]
+
+mod desk;
+mod receiver;
+#[cfg(feature = "webhook")]
+mod webhook;
