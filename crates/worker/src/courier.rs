@@ -1,0 +1,83 @@
+//! The way back to one client: what goes beside a message, and what a failed send costs.
+
+use std::{sync::Arc, time::Duration};
+
+use proxy_core::{
+    AddressRules, ProxyContext,
+    error::BackendError,
+    id::RemoteSession,
+    intake::{Arrival, Intake, Reply, ReplyTo},
+    message::Message,
+};
+use tokio::time::Instant;
+
+use crate::metrics::Metrics;
+
+/// How long an answer is tried to be sent: as long as asyncmcp's clients wait for one, and our proxy by default.
+pub(crate) const ANSWER_TIME: Duration = Duration::from_mins(5);
+
+/// How long everything else is tried to be sent. What comes after it in its exchange waits for that.
+pub(crate) const TELL_TIME: Duration = Duration::from_secs(20);
+
+/// Writes to one client.
+#[derive(Debug, Clone)]
+pub(crate) struct Courier {
+    pub(crate) intake: Arc<dyn Intake>,
+    pub(crate) metrics: Metrics,
+    /// The session; `None` where none was opened.
+    pub(crate) session: Option<RemoteSession>,
+    /// Where to.
+    pub(crate) to: ReplyTo,
+    /// Whether the peer knows our extensions.
+    pub(crate) has_context: bool,
+}
+
+impl Courier {
+    /// Sends a message. `request`: where the request that it belongs to wants its answer. `context` is left out for peers that do not know
+    /// it.
+    pub(crate) async fn send(
+        &self,
+        request: Option<ReplyTo>,
+        context: ProxyContext,
+        message: Message,
+        time: Duration,
+    ) -> Result<(), BackendError> {
+        let reply = Reply {
+            session: self.session.clone(),
+            to: self.to.clone(),
+            request,
+            context: self.has_context.then_some(context),
+            deadline: Instant::now() + time,
+            message,
+        };
+        let result = self.intake.reply(reply).await;
+        if let Err(error) = &result {
+            let cause = std::error::Error::source(error);
+            tracing::warn!(session = ?self.session, error.r#type = error.kind().as_str(), %error, cause, "a message did not reach its client");
+            self.metrics.reply_failed(error);
+        }
+        result
+    }
+}
+
+/// The context of a message that has nothing to say beside it.
+pub(crate) fn plain_context() -> ProxyContext {
+    ProxyContext { v: ProxyContext::VERSION, ..ProxyContext::default() }
+}
+
+/// Where an arrival wants its answer, as far as that may be written to.
+pub(crate) fn answer_place(arrival: &Arrival, rules: &AddressRules) -> Option<ReplyTo> {
+    let in_context = || {
+        let address = arrival.context.as_ref()?.reply.clone()?;
+        Some(ReplyTo::Address(address))
+    };
+    arrival.reply.clone().or_else(in_context).filter(|to| may_write(to, rules))
+}
+
+/// Whether this may be written to. A response is its own request's, so nobody was asked to write anywhere.
+pub(crate) fn may_write(to: &ReplyTo, rules: &AddressRules) -> bool {
+    match to {
+        ReplyTo::Address(address) => rules.allow(address),
+        ReplyTo::Response(_) => true,
+    }
+}

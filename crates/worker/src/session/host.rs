@@ -1,0 +1,378 @@
+//! The task of one session: takes its mail in order, runs its exchanges, and ends it.
+
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use proxy_core::{
+    Media, Pending, Principal,
+    id::SessionId,
+    intake::{Delivery, Refused, ReplyTo, Settled},
+    message::{Message, Notification, Request, RequestId},
+};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinSet,
+    time::Instant,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Incoming, Mail, Session,
+    exchange::{Exchange, Finished, listen},
+    memory::Requests,
+};
+use crate::{
+    judge::{Case, Known, Verdict, judge},
+    ledger::{Begun, Entry},
+    metrics::Outcome,
+    notice::Notice,
+    shared::{Shared, is_past},
+};
+
+/// How long requests wait for a `notifications/initialized` that they overtook.
+const HANDSHAKE_TIME: Duration = Duration::from_secs(1);
+
+/// Owns a session.
+#[derive(Debug)]
+pub(crate) struct Host {
+    shared: Arc<Shared>,
+    session: Arc<Session>,
+    /// What the core knows it by.
+    inner: SessionId,
+    mail: mpsc::Receiver<Mail>,
+    /// `notifications/initialized` came.
+    is_confirmed: bool,
+    /// Requests that wait for that, and until when.
+    held: VecDeque<Box<Incoming>>,
+    held_until: Option<Instant>,
+    requests: Requests,
+    exchanges: JoinSet<Finished>,
+    listening: JoinSet<()>,
+    opened_by: RequestId,
+    /// The answer to its `initialize`, once there is one.
+    opened_with: Option<Box<str>>,
+    last_used: Instant,
+    unwanted: CancellationToken,
+}
+
+/// What a session begins with.
+#[derive(Debug)]
+pub(crate) struct Opening {
+    pub(crate) inner: SessionId,
+    pub(crate) id: RequestId,
+    pub(crate) pending: Pending,
+    pub(crate) place: Option<ReplyTo>,
+    pub(crate) delivery: Delivery,
+    pub(crate) settle: oneshot::Sender<Settled>,
+}
+
+impl Host {
+    /// The host of a session whose `initialize` is on its way to the server.
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        session: Arc<Session>,
+        mail: mpsc::Receiver<Mail>,
+        opening: Opening,
+    ) -> Self {
+        let Opening { inner, id, pending, place, delivery, settle } = opening;
+        let mut host = Self {
+            shared,
+            session,
+            inner,
+            mail,
+            is_confirmed: false,
+            held: VecDeque::new(),
+            held_until: None,
+            requests: Requests::default(),
+            exchanges: JoinSet::new(),
+            listening: JoinSet::new(),
+            opened_by: id.clone(),
+            opened_with: None,
+            last_used: Instant::now(),
+            unwanted: CancellationToken::new(),
+        };
+        host.requests.begin(id.clone(), settle);
+        let exchange = host.exchange(id, "initialize", place, delivery);
+        host.exchanges.spawn(exchange.carry(pending));
+        host
+    }
+
+    /// Runs the session until it ends.
+    pub(crate) async fn run(mut self) {
+        let shared = Arc::clone(&self.shared);
+        let reason = loop {
+            let idle_at = self.last_used + shared.config.session_timeout;
+            let held_until = self.held_until;
+            tokio::select! {
+                biased;
+                () = shared.over.cancelled() => break "shutting_down",
+                Some(finished) = self.exchanges.join_next() => {
+                    self.finish(finished);
+                    if self.is_lost() {
+                        break "session_gone";
+                    }
+                }
+                Some(_) = self.listening.join_next() => if self.is_lost() {
+                    break "session_gone";
+                },
+                mail = self.mail.recv() => match mail {
+                    None | Some(Mail::End) => break "session_closed",
+                    Some(mail) => {
+                        self.last_used = Instant::now();
+                        self.take(mail).await;
+                        if self.is_lost() {
+                            break "session_gone";
+                        }
+                    }
+                },
+                () = until(held_until) => self.release().await,
+                () = tokio::time::sleep_until(idle_at), if self.exchanges.is_empty() => break "session_idle",
+            }
+        };
+        self.close(reason).await;
+    }
+
+    async fn take(&mut self, mail: Mail) {
+        match mail {
+            Mail::Request(incoming) => self.take_request(incoming).await,
+            Mail::Notification(notification) => self.take_notification(notification).await,
+            Mail::Response(response) => self.pass(response.into()),
+            Mail::End => {}
+        }
+    }
+
+    async fn take_request(&mut self, mut incoming: Box<Incoming>) {
+        let id = incoming.request.id().clone();
+        let Incoming { request, delivery, .. } = &*incoming;
+        if self.requests.is_running(&id) {
+            self.shared.metrics.request(request.method(), Outcome::Shared, delivery.receive_count);
+            if let Err(settle) = self.requests.join(&id, incoming.settle) {
+                drop(settle);
+            }
+            return;
+        }
+        if self.requests.was_cancelled(&id, Instant::now()) {
+            self.shared.metrics.request(request.method(), Outcome::Cancelled, delivery.receive_count);
+            self.requests.begin(id.clone(), incoming.settle);
+            return self.requests.end(&id, &Settled::Done);
+        }
+        let (unused, _) = oneshot::channel();
+        let settle = std::mem::replace(&mut incoming.settle, unused);
+        self.requests.begin(id, settle);
+        if self.is_confirmed || matches!(incoming.request.method(), "ping" | "initialize") {
+            return self.start(incoming).await;
+        }
+        self.held_until.get_or_insert_with(|| Instant::now() + HANDSHAKE_TIME);
+        self.held.push_back(incoming);
+    }
+
+    /// Runs a request, or does with it what there is to do with it instead.
+    async fn start(&mut self, incoming: Box<Incoming>) {
+        let Incoming { request, call, place, context, delivery, .. } = *incoming;
+        let id = request.id().clone();
+        let mut exchange = self.exchange(id.clone(), request.method(), place, delivery);
+        if request.method() == "initialize" {
+            return self.initialize_again(exchange, request);
+        }
+        let mut entry = None;
+        if let Some(call) = call {
+            exchange.key = Some(call.key.clone());
+            match call.begun.await {
+                Ok(Begun::New) => {}
+                Ok(Begun::Known(known)) => entry = Some(known),
+                Err(error) => {
+                    tracing::error!(%error, "a call could not be written into the ledger");
+                    self.shared.metrics.ledger_failed();
+                    self.exchanges.spawn(exchange.tell(Notice::Ledger, Outcome::Refused));
+                    return;
+                }
+            }
+            if entry.is_some() && self.requests.has_ended(&id) {
+                // It ended after this delivery of it came: what was known then is out of date.
+                entry = self.shared.ledger.look(call.key).await;
+            }
+        }
+        let verdict = match judge(&self.case(&exchange, &request, entry.as_ref())) {
+            // Said only of what did not run; what may have run is said to have.
+            Verdict::Run if is_past(context.as_ref()) => {
+                Err((Notice::DeadlinePassed, Outcome::DeadlinePassed))
+            }
+            Verdict::MayHaveRun => Err((Notice::MayHaveRun, Outcome::MayHaveRun)),
+            Verdict::OutOfReceives => {
+                let receives = exchange.delivery.receive_count;
+                Err((Notice::OutOfReceives(receives), Outcome::OutOfReceives))
+            }
+            Verdict::NotStarted => Err((Refused::UnknownSession.into(), Outcome::SessionGone)),
+            verdict => Ok(verdict),
+        };
+        match verdict {
+            Ok(Verdict::AnswerAgain(answer)) => {
+                self.exchanges.spawn(exchange.repeat(answer.to_owned()));
+            }
+            Ok(_) => self.forward(exchange, request),
+            Err((notice, outcome)) => {
+                self.exchanges.spawn(exchange.tell(notice, outcome));
+            }
+        }
+    }
+
+    fn forward(&mut self, exchange: Exchange, request: Request) {
+        let (id, messages) = (request.id().clone(), vec![request.into()]);
+        match self.shared.proxy.forward(&self.inner, &Principal::Anonymous, messages, Media::Any) {
+            Ok(Some(pending)) => {
+                self.exchanges.spawn(exchange.carry(pending));
+            }
+            Ok(None) => self.requests.end(&id, &Settled::Done),
+            Err(refusal) => {
+                self.shared.metrics.refused(refusal.reason());
+                self.exchanges.spawn(exchange.tell(refusal.into(), Outcome::Refused));
+            }
+        }
+    }
+
+    /// A second `initialize`: another delivery of the first gets its answer, another one an error, as the core says.
+    fn initialize_again(&mut self, exchange: Exchange, request: Request) {
+        match &self.opened_with {
+            Some(answer) if *request.id() == self.opened_by => {
+                self.exchanges.spawn(exchange.repeat(answer.to_string()));
+            }
+            _ => self.forward(exchange, request),
+        }
+    }
+
+    async fn take_notification(&mut self, notification: Notification) {
+        if let Some(id) = notification.cancelled_id() {
+            let held = self.held.iter().position(|incoming| *incoming.request.id() == id);
+            if let Some(position) = held {
+                if let Some(incoming) = self.held.remove(position) {
+                    let receives = incoming.delivery.receive_count;
+                    self.shared.metrics.request(incoming.request.method(), Outcome::Cancelled, receives);
+                }
+                return self.requests.end(&id, &Settled::Done);
+            }
+            if !self.requests.is_running(&id) {
+                return self.requests.cancel_ahead(id, Instant::now());
+            }
+        }
+        let confirms = notification.method() == "notifications/initialized";
+        self.pass(notification.into());
+        if confirms && !self.is_confirmed {
+            self.is_confirmed = true;
+            let (shared, session) = (Arc::clone(&self.shared), Arc::clone(&self.session));
+            self.listening.spawn(listen(shared, session, self.inner.clone()));
+            self.release().await;
+        }
+    }
+
+    /// Passes on what wants no answer.
+    fn pass(&mut self, message: Message) {
+        let passed = self.shared.proxy.forward(&self.inner, &Principal::Anonymous, vec![message], Media::Any);
+        if let Err(refusal) = passed {
+            tracing::debug!(session = ?self.session.id, error.r#type = refusal.reason(), "a message was not taken");
+            self.shared.metrics.refused(refusal.reason());
+        }
+    }
+
+    /// Lets what waited for the handshake run.
+    async fn release(&mut self) {
+        self.held_until = None;
+        // From here on the server says whether it minds.
+        self.is_confirmed |= !self.held.is_empty() && self.opened_with.is_some();
+        for incoming in std::mem::take(&mut self.held) {
+            self.start(incoming).await;
+        }
+    }
+
+    fn finish(&mut self, finished: Result<Finished, tokio::task::JoinError>) {
+        self.last_used = Instant::now();
+        match finished {
+            Ok(Finished { id, settled, initialize }) => {
+                if id == self.opened_by && self.opened_with.is_none() {
+                    self.opened_with = initialize;
+                }
+                self.requests.end(&id, &settled);
+            }
+            Err(error) => tracing::error!(%error, "an exchange failed"),
+        }
+    }
+
+    /// Ends the session: what came for it and did not run is refused, what runs is answered by the core.
+    async fn close(mut self, reason: &'static str) {
+        self.shared.sessions.remove(&self.session);
+        if reason == "session_closed" {
+            self.unwanted.cancel();
+        }
+        if let Err(refusal) = self.shared.proxy.end(&self.inner, &Principal::Anonymous) {
+            tracing::trace!(error.r#type = refusal.reason(), "the core had ended the session already");
+        }
+        self.mail.close();
+        let mut left: Vec<_> = std::mem::take(&mut self.held).into();
+        while let Some(mail) = self.mail.recv().await {
+            if let Mail::Request(incoming) = mail {
+                left.push(incoming);
+            }
+        }
+        for incoming in left {
+            self.refuse(*incoming);
+        }
+        while let Some(finished) = self.exchanges.join_next().await {
+            self.finish(finished);
+        }
+        self.shared.intake.close(&self.session.id).await;
+        if reason == "session_closed" {
+            self.shared.ledger.forget_session(&self.session.id);
+        }
+        self.shared.metrics.closed(reason);
+        tracing::debug!(session = ?self.session.id, reason, "session closed");
+    }
+
+    /// Refuses a request that was not begun when the session ended.
+    fn refuse(&mut self, incoming: Incoming) {
+        let Incoming { request, call, place, delivery, settle, .. } = incoming;
+        let id = request.id().clone();
+        if let Err(settle) = self.requests.join(&id, settle) {
+            self.requests.begin(id.clone(), settle);
+        }
+        let mut exchange = self.exchange(id, request.method(), place, delivery);
+        exchange.key = call.map(|call| call.key);
+        self.exchanges.spawn(exchange.tell(Refused::UnknownSession.into(), Outcome::SessionGone));
+    }
+
+    fn case<'ledger>(
+        &self,
+        exchange: &Exchange,
+        request: &Request,
+        entry: Option<&'ledger Entry>,
+    ) -> Case<'ledger> {
+        let Some(_) = exchange.key else { return self.shared.repeatable(&exchange.delivery) };
+        let known = entry.map_or(Known::Nothing, Known::of);
+        let tool = request.tool_name();
+        let may_rerun = self.session.hints.may_rerun(tool, &self.shared.config.rerun_tools);
+        Case { may_rerun, ..self.shared.case(&exchange.delivery, known) }
+    }
+
+    fn exchange(&self, id: RequestId, method: &str, place: Option<ReplyTo>, delivery: Delivery) -> Exchange {
+        Exchange {
+            shared: Arc::clone(&self.shared),
+            session: Arc::clone(&self.session),
+            inner: self.inner.clone(),
+            id,
+            method: method.into(),
+            key: None,
+            place,
+            delivery,
+            unwanted: self.unwanted.clone(),
+        }
+    }
+
+    /// Whether the core has no such session any more.
+    fn is_lost(&self) -> bool {
+        self.shared.proxy.version(&self.inner, &Principal::Anonymous).is_err()
+    }
+}
+
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,200 @@
+//! What comes for a session that is not here: it is another worker's, or it is no more.
+
+use std::sync::Arc;
+
+use proxy_core::{
+    ProxyContext, ReplyAddress,
+    error::ErrorKind,
+    id::InstanceId,
+    intake::{Arrival, Receipt, Refused, ReplyTo, Settled, Taken},
+    message::Message,
+};
+
+use super::{
+    Worker,
+    desk::{request_of, settled_as, taken},
+};
+use crate::{
+    courier::{ANSWER_TIME, Courier, answer_place, may_write, plain_context},
+    judge::{Case, Known, Verdict, judge},
+    ledger::{CallKey, SessionRecord},
+    method::is_call,
+    metrics::Outcome,
+    notice::Notice,
+    shared::{Shared, give_back},
+};
+
+/// What a client is told.
+enum Answer {
+    Notice(Notice),
+    /// What was answered before.
+    Again(String),
+}
+
+impl Worker {
+    /// Passes on what is another worker's, and answers the rest.
+    pub(super) fn take_stray(&self, arrival: Arrival) -> Taken {
+        let shared = Arc::clone(&self.shared);
+        let owner = shared.owner(&arrival);
+        if owner.is_none() {
+            shared.metrics.refused(Refused::UnknownSession.reason());
+            if shared.intake.has_receipts() || request_of(&arrival).is_none() {
+                return taken(Receipt::Refused(Refused::UnknownSession), settled_as(Settled::Done));
+            }
+        }
+        let settled = self.settled_by(async move {
+            let mut refused = None;
+            if let Some(owner) = owner {
+                match shared.pass_on(&owner, &arrival).await {
+                    PassedOn::Settled(settled) => return settled,
+                    PassedOn::Gone => {}
+                    PassedOn::Failed(notice) => refused = Some(notice),
+                }
+            }
+            match refused {
+                Some(notice) => shared.say(&arrival, Answer::Notice(notice)).await,
+                None => shared.answer_stray(&arrival).await,
+            }
+        });
+        taken(Receipt::Accepted, settled)
+    }
+}
+
+/// What became of what is another worker's.
+enum PassedOn {
+    Settled(Settled),
+    /// That worker is no more.
+    Gone,
+    /// It cannot be reached.
+    Failed(Notice),
+}
+
+impl Shared {
+    /// The worker that may have the session of what arrived, where that is another one.
+    fn owner(&self, arrival: &Arrival) -> Option<Box<str>> {
+        if arrival.delivery.to_owner {
+            return None;
+        }
+        let own = self.intake.owner()?;
+        let named = arrival.context.as_ref().and_then(|context| context.owner.clone());
+        let owner = match named.filter(|owner| self.may_pass_on_to(owner, own)) {
+            Some(owner) => owner,
+            None => self.intake.owner_of(arrival.session.as_ref()?)?,
+        };
+        (*owner != *own).then_some(owner)
+    }
+
+    /// Whether an address that a client names can be another worker's: one that differs from our own in the instance alone, or one that
+    /// may be written to anyway.
+    fn may_pass_on_to(&self, owner: &str, own: &str) -> bool {
+        let is_sibling = own.split_once(self.instance.as_str()).is_some_and(|(before, after)| {
+            let instance = owner.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
+            instance.is_some_and(|instance| InstanceId::parse(instance).is_ok())
+        });
+        is_sibling || self.rules.allow(&ReplyAddress::Sqs(owner.into()))
+    }
+
+    async fn pass_on(&self, owner: &str, arrival: &Arrival) -> PassedOn {
+        let result = self.intake.forward(owner, arrival).await;
+        self.metrics.forwarded(result.as_ref().copied());
+        let Err(error) = result else { return PassedOn::Settled(Settled::Done) };
+        if error.kind() == ErrorKind::SessionGone {
+            return PassedOn::Gone;
+        }
+        tracing::warn!(session = ?arrival.session, error.r#type = error.kind().as_str(), %error, "a message could not be passed on to its session's worker");
+        // Its worker tells a second copy from a second call, so it may be passed on twice.
+        if error.kind().is_retryable() && arrival.delivery.receive_count < self.config.max_receives {
+            return PassedOn::Settled(give_back());
+        }
+        PassedOn::Failed(Notice::NotForwarded(error.to_string().into()))
+    }
+
+    /// Answers a request whose session is not here.
+    async fn answer_stray(&self, arrival: &Arrival) -> Settled {
+        let (Some(request), Some(session)) = (request_of(arrival), &arrival.session) else {
+            return Settled::Done;
+        };
+        let mut case = Case { alive: false, ..self.repeatable(&arrival.delivery) };
+        let key = is_call(request.method()).then(|| CallKey::new(session, request.id()));
+        let entry = match &key {
+            Some(key) => {
+                let entry = self.ledger.look(key.clone()).await;
+                case = Case { alive: false, ..self.case(&arrival.delivery, Known::Nothing) };
+                entry
+            }
+            None => None,
+        };
+        let known = entry.as_ref().map_or(Known::Nothing, Known::of);
+        let (answer, outcome) = match judge(&Case { known, ..case }) {
+            Verdict::AnswerAgain(answer) => (Answer::Again(answer.to_owned()), Outcome::AnsweredAgain),
+            Verdict::MayHaveRun => (Answer::Notice(Notice::MayHaveRunAndGone), Outcome::MayHaveRun),
+            Verdict::NotStarted | Verdict::OutOfReceives | Verdict::Run => {
+                (Answer::Notice(Refused::UnknownSession.into()), Outcome::SessionGone)
+            }
+        };
+        self.metrics.request(request.method(), outcome, arrival.delivery.receive_count);
+        let again = matches!(answer, Answer::Again(_));
+        let settled = self.say(arrival, answer).await;
+        if let (true, Settled::Done, Some(key)) = (again, &settled, &key) {
+            self.ledger.sent(key);
+        }
+        settled
+    }
+
+    /// Tells whoever sent a request of a session that is not here, by the way that it names or that its session had.
+    async fn say(&self, arrival: &Arrival, answer: Answer) -> Settled {
+        let (Some(request), Some(session)) = (request_of(arrival), &arrival.session) else {
+            return Settled::Done;
+        };
+        let record = self.ledger.session(session).await;
+        let is_others = record.as_ref().is_some_and(|record| is_others(record, arrival));
+        let answer = match answer {
+            Answer::Again(_) if is_others => Answer::Notice(Refused::UnknownSession.into()),
+            answer => answer,
+        };
+        let remembered = record.filter(|_| !is_others);
+        let has_context =
+            arrival.context.is_some() || remembered.as_ref().is_some_and(|record| record.knows_context);
+        let place = answer_place(arrival, &self.rules).or_else(|| {
+            let to = ReplyTo::Address(remembered?.reply);
+            may_write(&to, &self.rules).then_some(to)
+        });
+        let Some(to) = place else {
+            tracing::info!(
+                ?session,
+                "a request of an unknown session names no address that may be written to"
+            );
+            self.metrics.refused(Refused::NoReplyAddress.reason());
+            return Settled::Done;
+        };
+        let (message, gone) = match answer {
+            Answer::Notice(notice) => (notice.answer(request.id().clone()).into(), notice.is_gone()),
+            Answer::Again(text) => match Message::parse(text) {
+                Ok(message) => (message, false),
+                Err(error) => {
+                    tracing::error!(%error, "an answer that was kept is no message");
+                    return Settled::Dead("its answer was kept, but cannot be read".into());
+                }
+            },
+        };
+        let courier = Courier {
+            intake: Arc::clone(&self.intake),
+            metrics: self.metrics.clone(),
+            session: Some(session.clone()),
+            to,
+            has_context,
+        };
+        let context = ProxyContext { gone, ..plain_context() };
+        let place = arrival.reply.clone().filter(|to| may_write(to, &self.rules));
+        let sent = courier.send(place, context, message, ANSWER_TIME).await;
+        self.after_answer(sent, &arrival.delivery)
+    }
+}
+
+/// Whether an arrival names another client than the session's.
+fn is_others(record: &SessionRecord, arrival: &Arrival) -> bool {
+    match (&record.client_id, &arrival.client_id) {
+        (Some(own), Some(named)) => own != named,
+        (None, _) | (_, None) => false,
+    }
+}

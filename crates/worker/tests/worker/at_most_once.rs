@@ -1,0 +1,162 @@
+//! Nothing runs twice.
+
+use std::path::Path;
+
+use testkit::{MemoryTransport, intake_contract::Envelope};
+
+use crate::bench::{Bench, Setup, context, in_time, json, ledger, reason, receive, text, tool};
+
+/// A second worker where the first one was, after that died: with what its file says.
+fn successor(dead: &Bench, folder: &Path) -> Bench {
+    dead.crash();
+    std::fs::copy(folder.join("ledger"), folder.join("copy")).unwrap();
+    let transport = dead.transport.clone();
+    let intake = transport.intake();
+    let next = Setup::with(r#"{"sole": true}"#).start_on(transport, intake, ledger(&folder.join("copy")));
+    next.transport.redeliver();
+    next
+}
+
+fn first(folder: &Path) -> Bench {
+    let transport = MemoryTransport::default();
+    let intake = transport.intake();
+    Setup::with(r#"{"sole": true}"#).start_on(transport, intake, ledger(&folder.join("ledger")))
+}
+
+#[tokio::test]
+async fn a_call_that_comes_again_while_it_runs_gets_one_answer() {
+    let bench = Setup::default().start();
+    let mut client = bench.transport.proxy();
+    bench.open(&mut client, "session-1").await;
+    client.request("session-1", "a", "tools/call", &tool("slow", "{}"));
+    in_time(bench.server.wait_for_slow(1)).await;
+    bench.transport.redeliver();
+    client.request("session-1", "b", "ping", "{}");
+    assert_eq!(json(&receive(&mut client).await)["id"], "b");
+    bench.server.release_slow(2);
+    assert_eq!(text(&receive(&mut client).await, "a"), "done");
+    bench.wait_until_settled().await;
+    assert!(client.try_receive().is_none());
+    assert_eq!(bench.received("tools/call"), 1);
+    assert_eq!(bench.metric(r#"mcp_worker_redeliveries_total{outcome="shared"}"#), 1);
+    bench.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_call_that_comes_again_after_its_answer_gets_it_again() {
+    let bench = Setup::default().start();
+    let mut client = bench.transport.proxy();
+    bench.open(&mut client, "session-1").await;
+    for _ in 0..2 {
+        client.request("session-1", "a", "tools/call", &tool("echo", r#"{"text":"hello"}"#));
+        assert_eq!(text(&receive(&mut client).await, "a"), "hello");
+        bench.wait_until_settled().await;
+    }
+    assert_eq!(bench.received("tools/call"), 1);
+    bench.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_call_that_a_dead_worker_had_begun_may_have_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let bench = first(folder.path());
+    let mut client = bench.transport.proxy();
+    bench.open(&mut client, "session-1").await;
+    client.request("session-1", "a", "tools/call", &tool("slow", "{}"));
+    in_time(bench.server.wait_for_slow(1)).await;
+    let next = successor(&bench, folder.path());
+    let answer = receive(&mut client).await;
+    assert_eq!(reason(&answer, "a"), "session_gone");
+    assert!(json(&answer)["error"]["message"].as_str().unwrap().contains("may or may not have run"));
+    assert!(context(&answer).gone);
+    next.wait_until_settled().await;
+    // the session can be begun anew, under the same name
+    next.open(&mut client, "session-1").await;
+    client.request("session-1", "a", "tools/call", &tool("echo", r#"{"text":"hello"}"#));
+    assert_eq!(text(&receive(&mut client).await, "a"), "hello");
+    next.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_answer_that_a_dead_worker_could_not_send_is_sent() {
+    let folder = tempfile::tempdir().unwrap();
+    let bench = first(folder.path());
+    let mut client = bench.transport.peer();
+    bench.open(&mut client, "session-1").await;
+    bench.intake.hold_replies();
+    client.request("session-1", "a", "tools/call", &tool("echo", r#"{"text":"hello"}"#));
+    in_time(bench.intake.wait_for_held_replies(1)).await;
+    // the answer is written down while it is sent: in order with this
+    client.request("session-1", "b", "tools/call", &tool("echo", r#"{"text":"hello"}"#));
+    in_time(bench.intake.wait_for_held_replies(2)).await;
+    let next = successor(&bench, folder.path());
+    let answer = receive(&mut client).await;
+    assert_eq!(text(&answer, "a"), "hello");
+    assert_eq!(next.received("tools/call"), 0);
+    next.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_peer_hears_that_its_session_is_gone_where_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let bench = first(folder.path());
+    let mut client = bench.transport.peer();
+    bench.open(&mut client, "session-1").await;
+    client.request("session-1", "0", "tools/call", &tool("echo", "{}"));
+    receive(&mut client).await;
+    bench.wait_until_settled().await;
+    let next = successor(&bench, folder.path());
+    client.request("session-1", "a", "tools/list", "{}");
+    let answer = receive(&mut client).await;
+    assert_eq!(reason(&answer, "a"), "session_not_found");
+    assert_eq!(answer.context, None);
+    // another client does not, and nobody hears of a session that never was
+    let client_id = Some("other".to_owned());
+    let body = r#"{"jsonrpc":"2.0","id":"b","method":"tools/list"}"#;
+    next.transport.put(Envelope { client_id, ..client.envelope(Some("session-1"), body) });
+    client.request("session-2", "c", "tools/list", "{}");
+    next.wait_until_settled().await;
+    assert!(client.try_receive().is_none());
+    assert_eq!(next.metric(r#"mcp_worker_refusals_total{reason="no_reply_address"}"#), 2);
+    next.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_was_given_out_too_often_is_put_out_of_the_way() {
+    let bench = Setup::with(r#"{"max_receives": 1, "rerun_tools": ["echo"]}"#).start();
+    let mut client = bench.transport.proxy();
+    bench.open(&mut client, "session-1").await;
+    let failed = || {
+        proxy_core::error::BackendError::new(
+            proxy_core::error::ErrorKind::Unavailable,
+            "reply",
+            "the transport is down",
+        )
+    };
+    bench.intake.fail_next_reply(failed());
+    client.request("session-1", "a", "tools/list", "{}");
+    bench.wait_until_settled().await;
+    let letters = bench.transport.dead_letters();
+    assert_eq!(letters.len(), 1);
+    let said = letters[0].reason.as_deref().unwrap();
+    assert!(said.contains("could not be sent") && said.contains("the transport is down"), "{said}");
+    bench.stop().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_could_not_be_sent_is_sent_later_and_not_made_again() {
+    let bench = Setup::default().start();
+    let mut client = bench.transport.proxy();
+    bench.open(&mut client, "session-1").await;
+    let kind = proxy_core::error::ErrorKind::Unavailable;
+    bench.intake.fail_next_reply(proxy_core::error::BackendError::new(
+        kind,
+        "reply",
+        "the transport is down",
+    ));
+    client.request("session-1", "a", "tools/call", &tool("echo", r#"{"text":"hello"}"#));
+    assert_eq!(text(&client.receive().await.unwrap(), "a"), "hello");
+    assert_eq!(bench.received("tools/call"), 1);
+    assert_eq!(bench.metric(r#"mcp_worker_redeliveries_total{outcome="answered_again"}"#), 1);
+    assert_eq!(bench.metric(r#"mcp_worker_reply_failures_total{error_type="unavailable"}"#), 1);
+}

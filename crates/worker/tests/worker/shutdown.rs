@@ -1,0 +1,51 @@
+//! How a worker ends.
+
+use proxy_core::intake::Intake;
+use testkit::MemoryTransport;
+use worker::Ledger;
+
+use crate::bench::{Setup, in_time, reason, receive, text, tool};
+
+#[tokio::test]
+async fn what_runs_finishes_and_nothing_new_begins() {
+    let (transport, ledger) = (MemoryTransport::default(), Ledger::in_memory().unwrap());
+    let intake = transport.intake_of(ledger.instance().clone());
+    let owner = intake.owner().unwrap().to_owned();
+    let bench = Setup::default().start_on(transport, intake, ledger);
+    let mut client = bench.transport.proxy();
+    client.go_to(&owner);
+    bench.open(&mut client, "session-1").await;
+    for id in ["a", "b"] {
+        client.request("session-1", id, "tools/call", &tool("slow", "{}"));
+    }
+    in_time(bench.server.wait_for_slow(2)).await;
+    bench.shutdown.cancel();
+    while !bench.worker.is_draining() {
+        tokio::task::yield_now().await;
+    }
+    client.request("session-1", "c", "tools/list", "{}");
+    assert_eq!(reason(&receive(&mut client).await, "c"), "draining");
+    client.initialize(Some("session-2"), "d");
+    assert_eq!(reason(&receive(&mut client).await, "d"), "draining");
+    let cancelled = r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"b"}}"#;
+    client.send(Some("session-1"), cancelled);
+    in_time(bench.server.wait_for_method("notifications/cancelled")).await;
+    bench.server.release_slow(1);
+    assert_eq!(text(&receive(&mut client).await, "a"), "done");
+    assert!(client.try_receive().is_none());
+    let intake = std::sync::Arc::clone(&bench.intake);
+    bench.stop().await.unwrap();
+    assert_eq!(intake.closed().len(), 1);
+}
+
+#[tokio::test]
+async fn what_does_not_finish_is_cut_off() {
+    let bench = Setup { grace: std::time::Duration::from_secs(2), ..Setup::default() }.start();
+    let mut client = bench.transport.proxy();
+    bench.open(&mut client, "session-1").await;
+    client.request("session-1", "a", "tools/call", &tool("silent", "{}"));
+    in_time(bench.server.wait_for_method("tools/call")).await;
+    bench.shutdown.cancel();
+    assert_eq!(reason(&receive(&mut client).await, "a"), "shutting_down");
+    bench.stop().await.unwrap();
+}
