@@ -3,7 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use aws_common::{BatchingSender, Envelope, Poller, PollerSettings, ReplyAddress};
+use aws_common::{
+    BatchingSender, Envelope, Owners, Poller, PollerSettings, ReplyAddress, SenderPool,
+    attributes::OutgoingMessage,
+};
 use prometheus_client::registry::Registry;
 use proxy_core::{
     BackendMetrics,
@@ -12,6 +15,7 @@ use proxy_core::{
     id::InstanceId,
     message::{InvalidParams, Message},
 };
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -24,6 +28,9 @@ use crate::{
 
 /// Its name in the configuration and in metrics.
 pub(crate) const NAME: &str = "snssqs";
+
+/// How long a far end is tried to be told that a session has ended.
+const END_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How much longer than its wait a poll may take before readiness doubts it.
 const POLL_MARGIN: Duration = Duration::from_secs(20);
@@ -49,7 +56,8 @@ pub struct SnsSqsParts<'registry> {
 
 /// The proxy's end of SNS and SQS.
 ///
-/// Keeps nothing for a session. An asyncmcp server cannot be told that a session has ended and keeps it for ever.
+/// Keeps nothing for a session. An asyncmcp server cannot be told that a session has ended and keeps it for ever; our worker is. What
+/// goes to a worker that named a queue of its own goes there directly, as far as `owner_allow` lets it.
 #[derive(Debug)]
 pub struct SnsSqsBackend {
     requests: Topic,
@@ -58,6 +66,7 @@ pub struct SnsSqsBackend {
     return_path: ReturnPath,
     envelope: Envelope,
     sender: BatchingSender,
+    owners: Owners,
     poller: Poller,
     longest_poll: Duration,
     limits: Limits,
@@ -79,7 +88,7 @@ impl SnsSqsBackend {
         let client_id = config.client_id.clone().unwrap_or_else(default_client_id);
         let envelope = Envelope::new(&client_id, &config.message_attributes)?;
         let requests = Topic::new(&clients.sns, &config.sns_topic_arn, "request topic", &metrics);
-        let message_bytes = requests.message_bytes().await?;
+        let message_bytes = requests.message_bytes("start").await?;
         requests.check_publishes().await?;
         let return_path = if let Some(url) = &config.sqs_queue_url {
             ReturnPath::given(&clients, url, &metrics).await?
@@ -91,6 +100,10 @@ impl SnsSqsBackend {
         };
         let destination = TopicDestination::new(&requests);
         let sender = BatchingSender::new(destination, requests.name(), message_bytes, metrics.clone());
+        let own_url = return_path.queue().url();
+        let workers = "the worker's queue";
+        let pool = SenderPool::new(clients.sqs.clone(), own_url, message_bytes, workers, metrics.clone());
+        let owners = Owners::new(config.owner_rules(own_url)?, pool);
         let settings = PollerSettings {
             queue_url: return_path.queue().url().into(),
             name: return_path.queue().name().into(),
@@ -109,6 +122,7 @@ impl SnsSqsBackend {
             response_topic_arn: config.response_topic_arn.into(),
             return_path,
             sender,
+            owners,
             poller,
             longest_poll: config.wait_time + POLL_MARGIN,
             limits: Limits { message_bytes },
@@ -118,6 +132,19 @@ impl SnsSqsBackend {
     /// The URL of the queue that answers are read from: the configured one or the created one.
     pub fn reply_queue_url(&self) -> &str {
         self.return_path.queue().url()
+    }
+
+    /// Sends to the worker that has the session, where it named a queue that may be written to, else by the topic.
+    async fn carry(
+        &self,
+        remote: &Remote,
+        message: OutgoingMessage,
+        deadline: Instant,
+    ) -> Result<(), BackendError> {
+        match self.owners.of(remote) {
+            Some(owner) => self.owners.send(owner, message, deadline).await,
+            None => self.sender.send(message, deadline).await,
+        }
     }
 
     /// Puts the response topic into initialize, where asyncmcp 0.2.1 reads it and where its main branch does.
@@ -159,9 +186,10 @@ impl Backend for SnsSqsBackend {
                 .with_source(error)
         })?;
         let message = self.envelope.seal(&outbound, &self.reply);
-        drop(outbound);
+        let Outbound { remote, message: sealed, .. } = outbound;
+        drop(sealed);
         self.return_path.ready(deadline).await?;
-        self.sender.send(message, deadline).await?;
+        self.carry(&remote, message, deadline).await?;
         Ok(Sent::default())
     }
 
@@ -170,12 +198,17 @@ impl Backend for SnsSqsBackend {
             self.poller.run(shutdown.clone()),
             self.return_path.keep_alive(self.poller.health(), shutdown)
         );
-        self.sender.close().await;
+        tokio::join!(self.sender.close(), self.owners.close());
         self.return_path.delete().await;
         Ok(())
     }
 
-    async fn close(&self, _remote: &Remote) -> Result<(), BackendError> {
-        Ok(())
+    async fn close(&self, remote: &Remote) -> Result<(), BackendError> {
+        let Some(message) = self.envelope.seal_end(remote) else { return Ok(()) };
+        match self.carry(remote, message, Instant::now() + END_TIMEOUT).await {
+            // with its worker
+            Err(error) if error.kind() == ErrorKind::SessionGone => Ok(()),
+            told => told,
+        }
     }
 }

@@ -112,7 +112,7 @@ impl SnsSqsConfig {
         problems.extend(endpoint_url.and_then(|url| endpoint_problem("endpoint_url", url)));
         problems.extend(self.client_id.as_deref().and_then(client_id_problem));
         problems.extend(self.region.as_deref().and_then(region_problem));
-        problems.extend(prefix_problem(&self.response_queue_prefix));
+        problems.extend(prefix_problem("response_queue_prefix", &self.response_queue_prefix));
         problems.extend(receive_problems(self.wait_time, self.visibility_timeout, self.max_messages));
         problems.extend(operator_problems(&self.message_attributes));
         problems.extend(self.server_queue_problem());

@@ -1,6 +1,11 @@
-//! From a message of the queue, in an envelope of SNS or raw, to what the inbox takes.
+//! From a message of the queue, in an envelope of SNS or raw, to what the inbox or the desk takes.
 
-use aws_common::attributes::{Malformed, Received, decode_parts};
+use aws_common::{
+    ReplyAddress,
+    attributes::{
+        Malformed, Received, ReceivedRequest, ReplyMembers, decode_parts, decode_request_parts, delivery_of,
+    },
+};
 use aws_sdk_sqs::types;
 use serde::Deserialize;
 use serde_json::Value;
@@ -16,13 +21,34 @@ struct Notification {
     message_attributes: Value,
 }
 
-/// Reads a message that came by way of a topic. Where an attribute stands on the message and in the envelope, the message's counts.
+/// Where `initialize` names the topic that answers go to: asyncmcp 0.2.1 writes the first, its main branch the second.
+const TOPIC: ReplyMembers =
+    ReplyMembers { param: "client_topic_arn", meta: "clientTopicArn", address: ReplyAddress::Sns };
+
+/// Reads a message that came by way of a topic, at the proxy's end. Where an attribute stands on the message and in the envelope, the
+/// message's counts.
 ///
 /// # Errors
 /// When there is no JSON-RPC message in it.
 pub(crate) fn decode(message: &types::Message) -> Result<Received, Malformed> {
+    read(message, |body, attribute| decode_parts(body, attribute, message.message_id()))
+}
+
+/// The same at the worker's end. When it was sent and how often it was received is what SQS says: SNS says neither.
+///
+/// # Errors
+/// As [`decode`].
+pub(crate) fn decode_request(message: &types::Message) -> Result<ReceivedRequest, Malformed> {
+    read(message, |body, attribute| decode_request_parts(body, attribute, &TOPIC, delivery_of(message)))
+}
+
+/// Reads it as it is, and where that is no message, out of the envelope.
+fn read<T>(
+    message: &types::Message,
+    decode: impl for<'part> Fn(Option<&str>, &dyn Fn(&str) -> Option<&'part str>) -> Result<T, Malformed>,
+) -> Result<T, Malformed> {
     let outer = |name: &str| message.message_attributes()?.get(name)?.string_value();
-    let raw = decode_parts(message.body(), outer, message.message_id());
+    let raw = decode(message.body(), &outer);
     if raw.is_ok() {
         return raw;
     }
@@ -34,7 +60,7 @@ pub(crate) fn decode(message: &types::Message) -> Result<Received, Malformed> {
         attribute.get("Value")?.as_str().filter(|_| !is_binary)
     };
     let attribute = |name: &str| outer(name).or_else(|| inner(name));
-    decode_parts(Some(&notification.message), attribute, message.message_id())
+    decode(Some(&notification.message), &attribute)
 }
 
 fn notification(body: &str) -> Option<Notification> {

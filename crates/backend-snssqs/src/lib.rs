@@ -20,7 +20,9 @@ pub use self::{
     backend::{SnsSqsBackend, SnsSqsParts},
     config::SnsSqsConfig,
     doctor::doctor,
-    intake::{SnsSqsIntakeConfig, intake_doctor, intake_policies, intake_provision},
+    intake::{
+        SnsSqsIntake, SnsSqsIntakeConfig, SnsSqsIntakeParts, intake_doctor, intake_policies, intake_provision,
+    },
     policy::policies,
     provision::provision,
 };

@@ -1,9 +1,9 @@
 //! The least that proxy and server must be allowed.
 
-use aws_common::operator::{Statement, policy};
+use aws_common::operator::{Statement, policy, queue_arn};
 use proxy_core::operator::Policy;
 
-use crate::{SnsSqsConfig, arn::Arn};
+use crate::{SnsSqsConfig, arn::Arn, intake::OWN_QUEUE_PREFIX};
 
 /// The least-privilege policies for the proxy and for the server.
 ///
@@ -34,6 +34,10 @@ pub fn policies(config: &SnsSqsConfig) -> Vec<Policy> {
             [reply_queues_arn(config)],
         ),
     ];
+    let workers = worker_queue_arns(config);
+    if !workers.is_empty() {
+        proxy.push(Statement::allow("Workers", ["sqs:SendMessage"], workers));
+    }
     if config.sqs_queue_url.is_none() {
         let own = [
             "sqs:CreateQueue",
@@ -50,6 +54,18 @@ pub fn policies(config: &SnsSqsConfig) -> Vec<Policy> {
         proxy.push(Statement::allow("LeftBehind", unbound, ["*".to_owned()]));
     }
     vec![policy("the proxy", &proxy), policy("the server", &server)]
+}
+
+/// The queues that workers may name: those that the settings allow, or those that a worker beside the reply queue creates.
+fn worker_queue_arns(config: &SnsSqsConfig) -> Vec<String> {
+    let Some(patterns) = &config.owner_allow else {
+        let beside = reply_queues_arn(config);
+        let queue = Arn::parse(&beside).map(|queue| queue.queue_beside(&format!("{OWN_QUEUE_PREFIX}-*")));
+        return queue.into_iter().collect();
+    };
+    // a pattern of topics is no worker's queue
+    let urls = patterns.iter().filter(|pattern| !pattern.starts_with("arn:"));
+    urls.map(|url| queue_arn(url, config.region.as_deref())).collect()
 }
 
 /// The queue that answers are read from, or all that the proxy may create.

@@ -5,7 +5,9 @@ mod subscription;
 mod topic;
 
 pub(crate) use self::subscription::is_raw;
-use aws_common::operator::{ProvisionedQueue, provision_queue, provision_request_queue};
+use aws_common::operator::{
+    ProvisionedQueue, RequestQueuePlan, provision_queue, provision_request_queue_for,
+};
 use aws_sdk_sqs::Client;
 use prometheus_client::registry::Registry;
 use proxy_core::{
@@ -52,7 +54,9 @@ pub async fn provision(
         queue_arn: config.server_queue_arn(),
         raw: true,
     };
-    provision_requests(&clients.sqs_beside(&config.sns_topic_arn), &requests, mode, report).await?;
+    let plan = RequestQueuePlan::for_proxy(&requests.queue_url);
+    let sqs = clients.sqs_beside(&config.sns_topic_arn);
+    provision_requests(&sqs, &requests, &plan, mode, report).await?;
     let answers = topic(&config.response_topic_arn, "response topic");
     let Some((queue_url, queue_arn)) = config.sqs_queue_url.clone().zip(config.reply_queue_arn()) else {
         // the proxy creates queue and subscription itself
@@ -67,16 +71,17 @@ pub async fn provision(
 pub(crate) async fn provision_requests(
     sqs: &Client,
     link: &Link,
+    plan: &RequestQueuePlan,
     mode: Mode,
     report: Report<'_, Step>,
 ) -> Result<(), BackendError> {
     if mode == Mode::Destroy {
         link.provision_subscription(sqs, mode, report).await?;
-        provision_request_queue(sqs, &link.queue_url, mode, report).await?;
+        provision_request_queue_for(sqs, plan, mode, report).await?;
         return link.topic.provision(mode, report).await;
     }
     link.topic.provision(mode, report).await?;
-    provision_request_queue(sqs, &link.queue_url, mode, report).await?;
+    provision_request_queue_for(sqs, plan, mode, report).await?;
     link.provision_access(sqs, mode, report).await?;
     link.provision_subscription(sqs, mode, report).await
 }

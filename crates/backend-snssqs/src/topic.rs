@@ -20,7 +20,7 @@ use proxy_core::{
 use tokio::time::Instant;
 
 /// What a topic takes that does not say (SNS, "Amazon SNS endpoints and quotas": 256 KiB).
-const DEFAULT_MESSAGE_BYTES: usize = 262_144;
+pub(crate) const DEFAULT_MESSAGE_BYTES: usize = 262_144;
 
 /// How long an answer about a topic is good for, since readiness is asked often.
 const CHECKED_FOR: Duration = Duration::from_secs(10);
@@ -87,8 +87,8 @@ impl Topic {
     }
 
     /// The largest message that it takes.
-    pub(crate) async fn message_bytes(&self) -> Result<usize, BackendError> {
-        let attributes = self.attributes("start").await?;
+    pub(crate) async fn message_bytes(&self, operation: &'static str) -> Result<usize, BackendError> {
+        let attributes = self.attributes(operation).await?;
         let size = attributes.get("MaximumMessageSize").and_then(|size| size.parse().ok());
         Ok(size.unwrap_or(DEFAULT_MESSAGE_BYTES))
     }

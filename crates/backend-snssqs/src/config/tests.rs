@@ -81,6 +81,7 @@ fn every_problem_is_reported_at_once() {
         response_queue_prefix: "answers.for.us".to_owned(),
         message_attributes: [("SessionId".to_owned(), "x".to_owned())].into(),
         server_queue_name: Some(QUEUE.to_owned()),
+        owner_allow: Some(vec!["*".to_owned()]),
         ..SnsSqsConfig::new("", ANSWERS)
     };
     assert_eq!(
@@ -96,7 +97,8 @@ fn every_problem_is_reported_at_once() {
             "visibility_timeout",
             "max_messages",
             "message_attributes.SessionId",
-            "server_queue_name"
+            "server_queue_name",
+            "owner_allow"
         ]
     );
 }

@@ -1,7 +1,11 @@
-use aws_sdk_sqs::types::{Message, MessageAttributeValue};
+use std::time::{Duration, UNIX_EPOCH};
+
+use aws_common::ProxyContext;
+use aws_sdk_sqs::types::{Message, MessageAttributeValue, MessageSystemAttributeName};
 use proxy_core::{
     backend::{Event, Inbound},
-    id::{InstanceId, RouteKey},
+    id::{InstanceId, RemoteSession, RouteKey},
+    intake::{Arrival, ArrivalEvent, ReplyTo},
 };
 use serde_json::json;
 
@@ -113,4 +117,107 @@ fn what_holds_no_message_is_malformed() {
         assert!(!error.to_string().contains("EXAMPLE"), "{error}");
     }
     assert!(decode(&Message::builder().message_id("m").build()).is_err());
+}
+
+/// What asyncmcp's client puts beside its messages (0.2.1, `common/aws_queue_utils.py`), with our own proxy's context.
+fn beside(session: &str, context: &ProxyContext) -> Vec<(&'static str, String)> {
+    vec![
+        ("MessageType", "jsonrpc".to_owned()),
+        ("RequestId", "7".to_owned()),
+        ("Method", "initialize".to_owned()),
+        ("SessionId", session.to_owned()),
+        ("ClientId", "mcp-client-1".to_owned()),
+        ("ProtocolVersion", "2025-06-18".to_owned()),
+        ("ProxyContext", context.to_json()),
+    ]
+}
+
+/// The same message as both deliveries bring it, received for the second time.
+fn deliveries(body: &str, attributes: &[(&'static str, String)]) -> [Message; 2] {
+    let borrowed: Vec<_> = attributes.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let inner = attributes
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), json!({"Type": "String", "Value": value})));
+    let inner = Value::Object(inner.collect());
+    [message(body, &borrowed), message(&envelope(body, &inner), &[])].map(|mut message| {
+        message.attributes = Some(
+            [
+                (MessageSystemAttributeName::SentTimestamp, "1700000000123".to_owned()),
+                (MessageSystemAttributeName::ApproximateReceiveCount, "2".to_owned()),
+            ]
+            .into(),
+        );
+        message
+    })
+}
+
+fn arrival(message: &Message) -> Arrival {
+    match decode_request(message).unwrap() {
+        ReceivedRequest::Arrival(arrival) => arrival,
+        other @ ReceivedRequest::Own(_) => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn both_deliveries_bring_a_request_with_all_that_stands_beside_it() {
+    let context = ProxyContext { v: 1, deadline: Some(7), ..ProxyContext::default() };
+    let body = r#"{"jsonrpc":"2.0","id":7,"method":"initialize","params":{"capabilities":{},"client_topic_arn":"arn:aws:sns:eu-west-1:1:answers"}}"#;
+    for message in deliveries(body, &beside("s1", &context)) {
+        let arrival = arrival(&message);
+        assert_eq!(arrival.session.as_ref().map(RemoteSession::as_str), Some("s1"));
+        assert_eq!(arrival.client_id.as_deref(), Some("mcp-client-1"));
+        assert_eq!(arrival.version.as_deref(), Some("2025-06-18"));
+        let topic = ReplyAddress::Sns("arn:aws:sns:eu-west-1:1:answers".into());
+        assert_eq!(arrival.reply, Some(ReplyTo::Address(topic)));
+        assert_eq!(arrival.context, Some(context.clone()));
+        assert_eq!(arrival.delivery.message_id.as_deref(), Some("m"));
+        assert_eq!(arrival.delivery.receive_count, 2);
+        assert_eq!(arrival.delivery.sent, UNIX_EPOCH + Duration::from_millis(1_700_000_000_123));
+        assert!(!arrival.delivery.to_owner);
+        let ArrivalEvent::Message(message) = arrival.event else { panic!("a message") };
+        // the server behind the worker is not told where answers go
+        let bare = r#"{"jsonrpc":"2.0","id":7,"method":"initialize","params":{"capabilities":{}}}"#;
+        assert_eq!(message.as_str(), bare);
+    }
+}
+
+#[test]
+fn the_topic_is_taken_from_either_place_and_from_the_context() {
+    let topic = |body: &str, context: &ProxyContext| {
+        let [raw, enveloped] =
+            deliveries(body, &beside("s1", context)).map(|message| arrival(&message).reply);
+        assert_eq!(raw, enveloped);
+        match raw {
+            Some(ReplyTo::Address(address)) => Some(address),
+            Some(ReplyTo::Response(_)) => panic!("an address"),
+            None => None,
+        }
+    };
+    let none = ProxyContext::default();
+    let main = r#"{"jsonrpc":"2.0","id":7,"method":"initialize","params":{"_meta":{"clientTopicArn":"arn:aws:sns:eu-west-1:1:b"}}}"#;
+    assert_eq!(topic(main, &none), Some(ReplyAddress::Sns("arn:aws:sns:eu-west-1:1:b".into())));
+    // a call of a session says in its context where the answer goes, whatever kind of address that is
+    let call = r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"client_topic_arn":"x"}}"#;
+    assert_eq!(topic(call, &none), None);
+    for address in
+        [ReplyAddress::Sns("arn:aws:sns:eu-west-1:1:c".into()), ReplyAddress::Sqs("https://q/1/a".into())]
+    {
+        let said = ProxyContext { v: 1, reply: Some(address.clone()), ..ProxyContext::default() };
+        assert_eq!(topic(call, &said), Some(address));
+    }
+}
+
+#[test]
+fn an_end_and_a_message_to_itself_are_told_apart_in_both_deliveries() {
+    let end = ProxyContext { v: 1, end: true, ..ProxyContext::default() };
+    for message in deliveries(ProxyContext::END, &beside("s1", &end)) {
+        let arrival = arrival(&message);
+        assert!(matches!(arrival.event, ArrivalEvent::End));
+        assert_eq!(arrival.session.as_ref().map(RemoteSession::as_str), Some("s1"));
+    }
+    let wake = ProxyContext { v: 1, wake: Some("i".into()), ..ProxyContext::default() };
+    for message in deliveries(ProxyContext::END, &beside("s1", &wake)) {
+        assert!(matches!(decode_request(&message), Ok(ReceivedRequest::Own(instance)) if *instance == *"i"));
+    }
+    assert!(decode_request(&message("no json", &[])).is_err());
 }

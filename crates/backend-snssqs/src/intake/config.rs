@@ -19,6 +19,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{arn::Arn, topic_arn};
 
+/// What the name of a worker's own queue begins with, unless it is told otherwise.
+pub(crate) const OWN_QUEUE_PREFIX: &str = "mcp-worker";
+
 /// The table `[intake.snssqs]`: the queue that requests come to by way of a topic, and how it is read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -33,11 +36,11 @@ pub struct SnsSqsIntakeConfig {
     /// Whether the subscription that `provision` makes delivers messages as they are, and not in an envelope of SNS. Default `true`. What
     /// is read from the queue may be either.
     pub raw_message_delivery: bool,
-    /// The URL of the queue that requests go to which can never be done, with the reason. Left out: they stay until the queue's own
-    /// redrive policy, if it has one, takes them away.
+    /// The URL of the queue that requests go to which can never be done, with the reason. Left out: the dead-letter queue of the
+    /// queue's redrive policy; without one, they are deleted.
     pub dead_letter_queue_url: Option<String>,
     /// What the name of the queue begins with that this worker creates for the later requests of its own sessions: 1 to 57 of
-    /// `A-Z a-z 0-9 - _`. Default `mcp-worker`.
+    /// `A-Z a-z 0-9 - _`. Default `mcp-worker`. Queues under it that workers left behind which died are deleted by those that live.
     pub own_queue_prefix: String,
     /// Where SNS and SQS are reached, for an emulator. Left out: AWS's own for the region. Where the two differ, set
     /// `AWS_ENDPOINT_URL_SNS` and `AWS_ENDPOINT_URL_SQS` in its place.
@@ -64,7 +67,7 @@ impl Default for SnsSqsIntakeConfig {
             request_topic_arn: None,
             raw_message_delivery: true,
             dead_letter_queue_url: None,
-            own_queue_prefix: "mcp-worker".to_owned(),
+            own_queue_prefix: OWN_QUEUE_PREFIX.to_owned(),
             endpoint_url: None,
             region: None,
             wait_time: LONGEST_WAIT,
@@ -86,7 +89,7 @@ impl SnsSqsIntakeConfig {
         problems.extend(queue_url_problem("queue_url", &self.queue_url, QueueKind::Any));
         problems.extend(self.topic_problem());
         problems.extend(self.dead_letter_problem());
-        problems.extend(prefix_problem(&self.own_queue_prefix));
+        problems.extend(prefix_problem("own_queue_prefix", &self.own_queue_prefix));
         let endpoint_url = self.endpoint_url.as_deref();
         problems.extend(endpoint_url.and_then(|url| endpoint_problem("endpoint_url", url)));
         problems.extend(self.region.as_deref().and_then(region_problem));

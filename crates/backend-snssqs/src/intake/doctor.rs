@@ -1,19 +1,19 @@
 //! Checks the worker's whole way from the request queue to the topics, a line each.
 
-use std::time::Duration;
-
 use aws_common::{
-    Queue, QueueMaker, QueuePermission, QueuePlan,
+    Queue, QueuePermission,
     client::{self, ClientSettings, SdkConfig},
+    dead_worker_queues,
     operator::{
-        DateObserver, clock, dead_letters, failed, identity, is_there, left_behind, permission, region,
+        DateObserver, clock, dead_letters_of_worker, failed, hidden_for, identity, is_there,
+        left_behind_by_workers, permission, region,
     },
+    try_worker_queue,
 };
 use aws_sdk_sqs::types::QueueAttributeName;
 use prometheus_client::registry::Registry;
 use proxy_core::{
     BackendMetrics,
-    id::InstanceId,
     operator::{Check, Report},
 };
 
@@ -36,17 +36,21 @@ const OF_REQUESTS: Subscribed = Subscribed {
     no_filter: "remove the filter, unless other workers take the rest",
 };
 
-/// How long a queue that is created on trial would keep messages.
-const TRIAL: Duration = Duration::from_mins(1);
-
 /// What the line about the trial is about.
 const CREATION: &str = "creation of the worker's own queue";
 
 /// Looks at credentials, region, clock, the request queue with its permissions and its dead letters, the subscription to the request topic
-/// where that is named, and the worker's own queue, one of which is created on trial and removed. Nothing is sent or received.
+/// where that is named, and the worker's own queue, one of which is created on trial and deleted. `max_receives` and `sole`
+/// are those of `[worker]`. Nothing is sent or received.
 ///
 /// `sdk` is a configuration of the caller's own, in the place of one loaded from the settings and the environment.
-pub async fn intake_doctor(config: &SnsSqsIntakeConfig, sdk: Option<SdkConfig>, report: Report<'_, Check>) {
+pub async fn intake_doctor(
+    config: &SnsSqsIntakeConfig,
+    max_receives: u32,
+    sole: bool,
+    sdk: Option<SdkConfig>,
+    report: Report<'_, Check>,
+) {
     let settings =
         ClientSettings { endpoint_url: config.endpoint_url.clone(), region: config.region.clone() };
     let loaded = match sdk {
@@ -66,7 +70,7 @@ pub async fn intake_doctor(config: &SnsSqsIntakeConfig, sdk: Option<SdkConfig>, 
             aws_sdk_sqs::config::Builder::from(&sdk).interceptor(dates.clone()).build(),
         ),
     };
-    let metrics = BackendMetrics::new(NAME, &mut Registry::default());
+    let metrics = BackendMetrics::for_intake(NAME, &mut Registry::default());
     report(identity(&sdk).await);
     report(region(&sdk, &config.queue_url));
 
@@ -80,9 +84,16 @@ pub async fn intake_doctor(config: &SnsSqsIntakeConfig, sdk: Option<SdkConfig>, 
     {
         report(permission(&requests, needed).await);
     }
-    report(dead_letters("request queue", &found));
-    if let Some(url) = &config.dead_letter_queue_url {
-        let letters = Queue::new(&clients.sqs, url, "dead-letter queue", &metrics);
+    report(hidden_for(config.visibility_timeout));
+    let (check, letters) = dead_letters_of_worker(
+        &config.queue_url,
+        config.dead_letter_queue_url.as_deref(),
+        &found,
+        max_receives,
+    );
+    report(check);
+    if let Some(url) = letters {
+        let letters = Queue::new(&clients.sqs, &url, "dead-letter queue", &metrics);
         report(permission(&letters, QueuePermission::Send).await);
     }
     match &config.request_topic_arn {
@@ -93,34 +104,17 @@ pub async fn intake_doctor(config: &SnsSqsIntakeConfig, sdk: Option<SdkConfig>, 
         }
         None => report(Check::skipped(OF_REQUESTS.subject, "set request_topic_arn to have it looked at")),
     }
-    own_queue(config, &clients, &metrics, report).await;
     report(Check::skipped(
         "permission sns:Publish",
         "clients name the topics of answers when they begin a session",
     ));
-}
-
-/// The lines about the queue for the later requests of the worker's own sessions.
-async fn own_queue(
-    config: &SnsSqsIntakeConfig,
-    clients: &Clients,
-    metrics: &BackendMetrics,
-    report: Report<'_, Check>,
-) {
-    let plan = QueuePlan {
-        prefix: config.own_queue_prefix.as_str().into(),
-        instance: InstanceId::random(),
-        request_timeout_max: TRIAL,
-        dependents: None,
-    };
-    let maker = QueueMaker::new(clients.sqs.clone(), plan, metrics.clone());
-    let created = match Box::pin(maker.create(None, "start")).await {
-        Ok(created) => created,
-        Err(error) => return report(failed(CREATION, &error)),
-    };
-    report(match created.try_delete().await {
-        Ok(()) => Check::good(CREATION, "one on trial was created and removed again"),
+    if sole {
+        return report(Check::skipped(CREATION, "the only worker needs none"));
+    }
+    let prefix = &config.own_queue_prefix;
+    report(match try_worker_queue(&clients.sqs, prefix, &metrics).await {
+        Ok(()) => Check::good(CREATION, "one on trial was created and deleted again"),
         Err(error) => failed(CREATION, &error),
     });
-    report(left_behind(maker.look_for_dead().await));
+    report(left_behind_by_workers(dead_worker_queues(&clients.sqs, prefix, &metrics).await));
 }

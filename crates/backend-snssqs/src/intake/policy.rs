@@ -1,6 +1,6 @@
 //! The least that a worker must be allowed.
 
-use aws_common::operator::{Statement, policy, queue_arn};
+use aws_common::operator::{Statement, dead_letters_url, policy, queue_arn};
 use proxy_core::operator::Policy;
 
 use super::SnsSqsIntakeConfig;
@@ -9,8 +9,9 @@ use crate::arn::Arn;
 /// The least-privilege policy of the worker.
 ///
 /// Its own queue, and those of other workers, are taken to be in the request queue's account, and so are the topics that clients name:
-/// where `reply_allow` lets it write elsewhere, those are to be added. Queues and topics that are encrypted with a KMS key of the operator's own
-/// also need `kms:GenerateDataKey` and `kms:Decrypt` on that key.
+/// where `reply_allow` lets it write elsewhere, those are to be added. A worker that is `sole` needs no queue of its own, and so neither
+/// `OwnQueues` nor `LeftBehind`. Queues and topics that are encrypted with a KMS key of the operator's own also need
+/// `kms:GenerateDataKey` and `kms:Decrypt` on that key.
 pub fn intake_policies(config: &SnsSqsIntakeConfig) -> Vec<Policy> {
     let requests = config.queue_arn();
     let beside = |name: &str| Arn::parse(&requests).map_or_else(String::new, |arn| arn.queue_beside(name));
@@ -22,24 +23,33 @@ pub fn intake_policies(config: &SnsSqsIntakeConfig) -> Vec<Policy> {
         "sqs:ReceiveMessage",
         "sqs:SendMessage",
     ];
-    let creates = ["sqs:CreateQueue", "sqs:DeleteQueue", "sqs:ListQueueTags", "sqs:TagQueue"];
-    let mut worker = vec![Statement::allow("Requests", reads, [requests.clone()])];
-    if let Some(url) = &config.dead_letter_queue_url {
-        let letters = queue_arn(url, config.region.as_deref());
-        worker.push(Statement::allow("DeadLetters", ["sqs:SendMessage"], [letters]));
-    }
-    worker.push(Statement::allow(
-        "Answers",
-        ["sns:GetTopicAttributes", "sns:Publish"],
-        [topics_arn(&requests)],
-    ));
-    worker.push(Statement::allow("OwnQueues", [&reads[..], &creates[..]].concat(), owned));
-    worker.push(Statement::allow("LeftBehind", ["sqs:ListQueues"], ["*".to_owned()]));
+    let keeps = [
+        "sqs:ChangeMessageVisibility",
+        "sqs:CreateQueue",
+        "sqs:DeleteMessage",
+        "sqs:DeleteQueue",
+        "sqs:ListQueueTags",
+        "sqs:ReceiveMessage",
+        "sqs:SendMessage",
+        "sqs:TagQueue",
+    ];
+    // where none is named: the one that provisioning creates
+    let letters = config.dead_letter_queue_url.clone().unwrap_or_else(|| dead_letters_url(&config.queue_url));
+    let letters = queue_arn(&letters, Arn::parse(&requests).map(|queue| queue.region));
+    let answers = ["sns:GetTopicAttributes", "sns:Publish"];
+    let worker = [
+        Statement::allow("Requests", reads, [requests.clone()]),
+        Statement::allow("DeadLetters", ["sqs:SendMessage"], [letters]),
+        Statement::allow("Answers", answers, [topics_arn(&requests)]),
+        // its own, and those of other workers
+        Statement::allow("OwnQueues", keeps, owned),
+        Statement::allow("LeftBehind", ["sqs:ListQueues"], ["*".to_owned()]),
+    ];
     vec![policy("the worker", &worker)]
 }
 
 /// The pattern of the topics beside a queue.
-pub(crate) fn topics_arn(queue_arn: &str) -> String {
+fn topics_arn(queue_arn: &str) -> String {
     Arn::parse(queue_arn).map_or_else(String::new, |queue| {
         let Arn { partition, region, account, .. } = queue;
         format!("arn:{partition}:sns:{region}:{account}:*")

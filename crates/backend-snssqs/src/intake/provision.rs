@@ -1,6 +1,6 @@
 //! Creates, shows and removes what the configuration of a worker names.
 
-use aws_common::operator::provision_request_queue;
+use aws_common::operator::{RequestQueuePlan, provision_request_queue_for};
 use prometheus_client::registry::Registry;
 use proxy_core::{
     BackendMetrics,
@@ -21,6 +21,9 @@ use crate::{
 /// lets the topic send, and its subscription. What was there before is not removed. Returns the worker's policy. The worker's own queue is
 /// its own to create.
 ///
+/// The queue's redrive policy takes a message away only after more receives than `max_receives`, that of `[worker]`, so that it is the
+/// worker who says why.
+///
 /// `clients` are the caller's own, in the place of those made from the configuration and the environment.
 ///
 /// # Errors
@@ -28,6 +31,7 @@ use crate::{
 /// name the missing permission. What was reported before was done.
 pub async fn intake_provision(
     config: &SnsSqsIntakeConfig,
+    max_receives: u32,
     mode: Mode,
     clients: Option<(aws_sdk_sns::Client, aws_sdk_sqs::Client)>,
     report: Report<'_, Step>,
@@ -35,8 +39,10 @@ pub async fn intake_provision(
     config.checked("provision")?;
     let (sns, sqs) = clients.unzip();
     let clients = Clients::of_intake(config, sns.as_ref(), sqs.as_ref()).await?;
+    let letters = config.dead_letter_queue_url.as_deref();
+    let plan = RequestQueuePlan::for_worker(&config.queue_url, letters, max_receives);
     let Some(arn) = &config.request_topic_arn else {
-        provision_request_queue(&clients.sqs, &config.queue_url, mode, report).await?;
+        provision_request_queue_for(&clients.sqs, &plan, mode, report).await?;
         return Ok(intake_policies(config));
     };
     let metrics = BackendMetrics::new(NAME, &mut Registry::default());
@@ -46,6 +52,6 @@ pub async fn intake_provision(
         queue_arn: config.queue_arn(),
         raw: config.raw_message_delivery,
     };
-    provision_requests(&clients.sqs, &link, mode, report).await?;
+    provision_requests(&clients.sqs, &link, &plan, mode, report).await?;
     Ok(intake_policies(config))
 }

@@ -13,7 +13,7 @@ use testkit::emulator::{Emulator, client_for, sns_client_for};
 
 use crate::harness::{PROXY, RESPONSES, Topics};
 
-fn sdk(emulator: &Emulator) -> SdkConfig {
+pub(crate) fn sdk(emulator: &Emulator) -> SdkConfig {
     let credentials = Credentials::new(PROXY, "secret", None, None, "test");
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())

@@ -27,6 +27,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) const REQUESTS: &str = "requests";
 pub(crate) const RESPONSES: &str = "responses";
 pub(crate) const PREFIX: &str = "mcp-proxy-responses";
+/// What the names of workers' own queues begin with.
+pub(crate) const WORKERS: &str = "mcp-worker";
 /// The access key that the backend signs with.
 pub(crate) const PROXY: &str = "proxy";
 
@@ -114,8 +116,13 @@ impl Topics {
 
     /// Takes and deletes what came to the server's queue, until `count` messages have come.
     pub(crate) async fn take(&self, count: usize) -> Vec<SqsMessage> {
+        self.take_from(self.requests.rsplit(':').next().unwrap(), count).await
+    }
+
+    /// The same of another queue.
+    pub(crate) async fn take_from(&self, queue: &str, count: usize) -> Vec<SqsMessage> {
         let far = self.emulator.client();
-        let url = self.emulator.queue_url(self.requests.rsplit(':').next().unwrap());
+        let url = self.emulator.queue_url(queue);
         let mut taken = Vec::new();
         while taken.len() < count {
             let receive = far

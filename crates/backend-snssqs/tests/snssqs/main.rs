@@ -5,7 +5,9 @@
 mod created;
 mod doctor;
 mod harness;
+mod intake;
 mod messages;
+mod owner;
 mod policy;
 mod provision;
 mod reaping;

@@ -4,10 +4,11 @@ use std::{collections::BTreeSet, time::Duration};
 
 use backend_snssqs::{SnsSqsConfig, policies};
 use proxy_core::backend::{Backend, Disposition, Settlement};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
-    harness::{PREFIX, PROXY, RESPONSES, Topics, World, answer, call, eventually, outbound, pass},
+    harness::{PREFIX, PROXY, RESPONSES, Topics, WORKERS, World, answer, call, eventually, outbound, pass},
+    owner::owned,
     reaping::left_behind,
 };
 
@@ -32,17 +33,20 @@ fn documented(config: &SnsSqsConfig, principal: &str) -> BTreeSet<(String, Strin
 fn used(topics: &Topics) -> BTreeSet<(String, String)> {
     let ours = topics.emulator.uses().into_iter().filter(|used| used.access_key == PROXY);
     ours.map(|used| {
-        let created = used.resource.starts_with(PREFIX);
-        (used.permission, if created { format!("{PREFIX}-*") } else { used.resource })
+        let created = [PREFIX, WORKERS].into_iter().find(|prefix| used.resource.starts_with(prefix));
+        (used.permission, created.map_or(used.resource, |prefix| format!("{prefix}-*")))
     })
     .collect()
 }
 
-/// What a session does: a call, an answer that there is no memory for at first.
+/// What a session does: a call, one to a worker with a queue of its own, an answer that there is no memory for at first.
 async fn main_paths(world: &mut World) {
     world.ready().await;
     world.backend.send(outbound(&world.route(), &call(1))).await.unwrap();
     world.topics.take(1).await;
+    let own = format!("{WORKERS}-{}", world.instance.as_str());
+    let owner = world.emulator().create_queue(&own, &[]).unwrap();
+    world.backend.send(owned(&world.route(), &call(1), &owner)).await.unwrap();
     world.inbox.settle_next(Settlement::Now(Disposition::Busy));
     world.topics.publish(world.route().as_str(), &answer(1)).await;
     world.delivered().await;
@@ -78,6 +82,28 @@ async fn with_a_queue_and_a_subscription_of_the_proxys_own() {
     eventually(|| world.emulator().waiting(&name) > 0).await;
     world.stop().await;
     assert_eq!(used(&world.topics), documented(&config, "the proxy"));
+}
+
+#[test]
+fn only_queues_of_workers_that_may_be_named_may_be_written_to() {
+    let mut config = SnsSqsConfig::new(
+        "arn:aws:sns:eu-west-1:123456789012:requests",
+        "arn:aws:sns:eu-west-1:123456789012:responses",
+    );
+    let workers = |config: &SnsSqsConfig| {
+        let policy = policies(config).into_iter().find(|policy| policy.principal == "the proxy").unwrap();
+        let document: Value = serde_json::from_str(&policy.document).unwrap();
+        let statements = document["Statement"].as_array().unwrap().clone();
+        statements
+            .iter()
+            .find(|statement| statement["Sid"] == "Workers")
+            .map(|found| found["Resource"].clone())
+    };
+    assert_eq!(workers(&config).unwrap(), json!(["arn:aws:sqs:eu-west-1:123456789012:mcp-worker-*"]));
+    config.owner_allow = Some(vec!["https://sqs.us-east-1.amazonaws.com/210987654321/team-*".to_owned()]);
+    assert_eq!(workers(&config).unwrap(), json!(["arn:aws:sqs:us-east-1:210987654321:team-*"]));
+    config.owner_allow = Some(Vec::new());
+    assert_eq!(workers(&config), None);
 }
 
 #[test]

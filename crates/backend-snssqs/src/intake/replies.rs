@@ -1,0 +1,107 @@
+//! What goes back to clients: to the topics that they name, or to queues.
+
+use std::time::Duration;
+
+use aws_common::{Backoff, BatchingSender, SenderPool, Senders, attributes::seal_reply};
+use proxy_core::{
+    BackendMetrics, ReplyAddress,
+    error::{BackendError, ErrorKind},
+    id::{RemoteSession, WireId},
+    intake::{Reply, ReplyTo},
+    message::Message,
+};
+use tokio::time::{Instant, sleep_until};
+
+use crate::{
+    clients::Clients,
+    topic::{DEFAULT_MESSAGE_BYTES, Topic, TopicDestination},
+};
+
+/// The delay before a topic is asked a second time how much it takes, and the longest between two.
+const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+
+/// Writes to the addresses that clients name. Whether it may, others decide.
+#[derive(Debug)]
+pub(super) struct Replies {
+    clients: Clients,
+    topics: Senders,
+    queues: SenderPool,
+    metrics: BackendMetrics,
+}
+
+impl Replies {
+    /// Writes to topics, and to queues where the one at `queue_url` is.
+    pub(super) fn new(clients: Clients, queue_url: &str, metrics: BackendMetrics) -> Self {
+        let pool = |metrics| {
+            SenderPool::new(clients.sqs.clone(), queue_url, DEFAULT_MESSAGE_BYTES, "the reply queue", metrics)
+        };
+        let queues = pool(metrics.clone());
+        Self { clients, topics: Senders::default(), queues, metrics }
+    }
+
+    /// Sends a reply where its request, else its session, wants it.
+    pub(super) async fn send(&self, mut reply: Reply) -> Result<(), BackendError> {
+        if reply.session.is_none() {
+            reply.session = session_of(&reply.message);
+        }
+        let deadline = reply.deadline;
+        match reply.request.as_ref().unwrap_or(&reply.to) {
+            ReplyTo::Address(ReplyAddress::Sns(arn)) => {
+                let message = seal_reply(&reply, arn);
+                let sent = self.topic(arn, deadline).await?.send(message, deadline).await;
+                if sent.as_ref().is_err_and(|error| error.kind() == ErrorKind::Config) {
+                    self.topics.forget(arn);
+                }
+                sent
+            }
+            ReplyTo::Address(ReplyAddress::Sqs(url)) => {
+                self.queues.send(url, seal_reply(&reply, url), deadline).await
+            }
+            ReplyTo::Address(ReplyAddress::Url(_)) | ReplyTo::Response(_) => {
+                let message = "answers go to topics and queues, and the client named neither";
+                Err(BackendError::new(ErrorKind::Config, "send", message))
+            }
+        }
+    }
+
+    /// Resolves once nothing is on its way. Nothing may be sent any more.
+    pub(super) async fn close(&self) {
+        tokio::join!(self.topics.close(), self.queues.close());
+    }
+
+    /// The sender to a topic, in whose batches all replies there share.
+    async fn topic(&self, arn: &str, deadline: Instant) -> Result<BatchingSender, BackendError> {
+        if let Some(sender) = self.topics.get(arn) {
+            return Ok(sender);
+        }
+        let topic = Topic::new(&self.clients.sns_for(arn), arn, "response topic", &self.metrics);
+        let limit = message_bytes(&topic, deadline).await?;
+        let made =
+            || BatchingSender::new(TopicDestination::new(&topic), topic.name(), limit, self.metrics.clone());
+        Ok(self.topics.get_or_make(arn, made))
+    }
+}
+
+/// What the topic takes: as it says, or as those do that do not say where it is not ours to look at.
+async fn message_bytes(topic: &Topic, deadline: Instant) -> Result<usize, BackendError> {
+    let mut backoff = Backoff::new(RETRY.0, RETRY.1);
+    loop {
+        let error = match topic.message_bytes("send").await {
+            Err(error) if error.kind() == ErrorKind::Denied => return Ok(DEFAULT_MESSAGE_BYTES),
+            Err(error) => error,
+            found => return found,
+        };
+        let retry_at = Instant::now() + backoff.next_delay();
+        if !error.is_retryable() || retry_at >= deadline {
+            return Err(error);
+        }
+        sleep_until(retry_at).await;
+    }
+}
+
+/// The session of an answer to our own proxy, whose ids name it, where none was opened: its subscription brings it nothing else.
+fn session_of(message: &Message) -> Option<RemoteSession> {
+    let Message::Response(_) = message else { return None };
+    let wire = WireId::parse(message.id()?.as_string()?).ok()?;
+    RemoteSession::parse(wire.route().as_str()).ok()
+}

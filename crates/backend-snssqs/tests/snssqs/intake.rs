@@ -1,0 +1,4 @@
+//! The worker's end.
+
+mod doctor;
+mod provision;
