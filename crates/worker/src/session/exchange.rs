@@ -48,6 +48,8 @@ pub(super) struct Finished {
     pub(super) settled: Settled,
     /// Its answer, if it was `initialize`.
     pub(super) initialize: Option<Box<str>>,
+    /// Its client cancelled it.
+    pub(super) is_cancelled: bool,
 }
 
 impl Exchange {
@@ -76,7 +78,7 @@ impl Exchange {
             }
             None => {
                 self.count(Outcome::Cancelled);
-                self.finished(Settled::Done)
+                Finished { is_cancelled: true, ..self.finished(Settled::Done) }
             }
         }
     }
@@ -205,7 +207,7 @@ impl Exchange {
     }
 
     fn finished(self, settled: Settled) -> Finished {
-        Finished { id: self.id, settled, initialize: None }
+        Finished { id: self.id, settled, initialize: None, is_cancelled: false }
     }
 }
 

@@ -39,8 +39,8 @@ pub(crate) struct Host {
     /// What the core knows it by.
     inner: SessionId,
     mail: mpsc::Receiver<Mail>,
-    /// `notifications/initialized` came.
-    is_confirmed: bool,
+    /// `notifications/initialized` came, or was waited for long enough.
+    may_start: bool,
     /// Requests that wait for that, and until when.
     held: VecDeque<Box<Incoming>>,
     held_until: Option<Instant>,
@@ -79,7 +79,7 @@ impl Host {
             session,
             inner,
             mail,
-            is_confirmed: false,
+            may_start: false,
             held: VecDeque::new(),
             held_until: None,
             requests: Requests::default(),
@@ -158,7 +158,7 @@ impl Host {
         let (unused, _) = oneshot::channel();
         let settle = std::mem::replace(&mut incoming.settle, unused);
         self.requests.begin(id, settle);
-        if self.is_confirmed || matches!(incoming.request.method(), "ping" | "initialize") {
+        if self.may_start || matches!(incoming.request.method(), "ping" | "initialize") {
             return self.start(incoming).await;
         }
         self.held_until.get_or_insert_with(|| Instant::now() + HANDSHAKE_TIME);
@@ -182,8 +182,7 @@ impl Host {
                 Err(error) => {
                     tracing::error!(%error, "a call could not be written into the ledger");
                     self.shared.metrics.ledger_failed();
-                    self.exchanges.spawn(exchange.tell(Notice::Ledger, Outcome::Refused));
-                    return;
+                    return self.tell(exchange, Notice::Ledger, Outcome::Refused);
                 }
             }
             if entry.is_some() && self.requests.has_ended(&id) {
@@ -191,28 +190,27 @@ impl Host {
                 entry = self.shared.ledger.look(call.key).await;
             }
         }
-        let verdict = match judge(&self.case(&exchange, &request, entry.as_ref())) {
+        let receives = exchange.delivery.receive_count;
+        match judge(&self.case(&exchange, &request, entry.as_ref())) {
             // Said only of what did not run; what may have run is said to have.
             Verdict::Run if is_past(context.as_ref()) => {
-                Err((Notice::DeadlinePassed, Outcome::DeadlinePassed))
+                self.tell(exchange, Notice::DeadlinePassed, Outcome::DeadlinePassed);
             }
-            Verdict::MayHaveRun => Err((Notice::MayHaveRun, Outcome::MayHaveRun)),
-            Verdict::OutOfReceives => {
-                let receives = exchange.delivery.receive_count;
-                Err((Notice::OutOfReceives(receives), Outcome::OutOfReceives))
-            }
-            Verdict::NotStarted => Err((Refused::UnknownSession.into(), Outcome::SessionGone)),
-            verdict => Ok(verdict),
-        };
-        match verdict {
-            Ok(Verdict::AnswerAgain(answer)) => {
+            Verdict::Run => self.forward(exchange, request),
+            Verdict::AnswerAgain(answer) => {
                 self.exchanges.spawn(exchange.repeat(answer.to_owned()));
             }
-            Ok(_) => self.forward(exchange, request),
-            Err((notice, outcome)) => {
-                self.exchanges.spawn(exchange.tell(notice, outcome));
+            Verdict::MayHaveRun => self.tell(exchange, Notice::MayHaveRun, Outcome::MayHaveRun),
+            Verdict::OutOfReceives => {
+                self.tell(exchange, Notice::OutOfReceives(receives), Outcome::OutOfReceives);
             }
+            Verdict::NotStarted => self.tell(exchange, Refused::UnknownSession.into(), Outcome::SessionGone),
         }
+    }
+
+    /// Has a request answered without the server.
+    fn tell(&mut self, exchange: Exchange, notice: Notice, outcome: Outcome) {
+        self.exchanges.spawn(exchange.tell(notice, outcome));
     }
 
     fn forward(&mut self, exchange: Exchange, request: Request) {
@@ -224,7 +222,7 @@ impl Host {
             Ok(None) => self.requests.end(&id, &Settled::Done),
             Err(refusal) => {
                 self.shared.metrics.refused(refusal.reason());
-                self.exchanges.spawn(exchange.tell(refusal.into(), Outcome::Refused));
+                self.tell(exchange, refusal.into(), Outcome::Refused);
             }
         }
     }
@@ -247,16 +245,17 @@ impl Host {
                     let receives = incoming.delivery.receive_count;
                     self.shared.metrics.request(incoming.request.method(), Outcome::Cancelled, receives);
                 }
+                self.requests.cancel(id.clone(), Instant::now());
                 return self.requests.end(&id, &Settled::Done);
             }
             if !self.requests.is_running(&id) {
-                return self.requests.cancel_ahead(id, Instant::now());
+                return self.requests.cancel(id, Instant::now());
             }
         }
         let confirms = notification.method() == "notifications/initialized";
         self.pass(notification.into());
-        if confirms && !self.is_confirmed {
-            self.is_confirmed = true;
+        if confirms && self.listening.is_empty() {
+            self.may_start = true;
             let (shared, session) = (Arc::clone(&self.shared), Arc::clone(&self.session));
             self.listening.spawn(listen(shared, session, self.inner.clone()));
             self.release().await;
@@ -276,7 +275,7 @@ impl Host {
     async fn release(&mut self) {
         self.held_until = None;
         // From here on the server says whether it minds.
-        self.is_confirmed |= !self.held.is_empty() && self.opened_with.is_some();
+        self.may_start |= !self.held.is_empty() && self.opened_with.is_some();
         for incoming in std::mem::take(&mut self.held) {
             self.start(incoming).await;
         }
@@ -285,7 +284,10 @@ impl Host {
     fn finish(&mut self, finished: Result<Finished, tokio::task::JoinError>) {
         self.last_used = Instant::now();
         match finished {
-            Ok(Finished { id, settled, initialize }) => {
+            Ok(Finished { id, settled, initialize, is_cancelled }) => {
+                if is_cancelled {
+                    self.requests.cancel(id.clone(), self.last_used);
+                }
                 if id == self.opened_by && self.opened_with.is_none() {
                     self.opened_with = initialize;
                 }
@@ -334,7 +336,7 @@ impl Host {
         }
         let mut exchange = self.exchange(id, request.method(), place, delivery);
         exchange.key = call.map(|call| call.key);
-        self.exchanges.spawn(exchange.tell(Refused::UnknownSession.into(), Outcome::SessionGone));
+        self.tell(exchange, Refused::UnknownSession.into(), Outcome::SessionGone);
     }
 
     fn case<'ledger>(

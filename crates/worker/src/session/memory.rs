@@ -24,7 +24,7 @@ pub(super) struct Requests {
     running: HashMap<RequestId, Vec<oneshot::Sender<Settled>>>,
     /// Those that ended lately.
     ended: VecDeque<RequestId>,
-    /// Those that were cancelled before they came.
+    /// Those that were cancelled.
     cancelled: VecDeque<(RequestId, Instant)>,
 }
 
@@ -71,8 +71,8 @@ impl Requests {
         self.running.contains_key(id)
     }
 
-    /// Keeps a cancellation that overtook its request.
-    pub(super) fn cancel_ahead(&mut self, id: RequestId, now: Instant) {
+    /// Keeps a cancellation: its request may come yet, or once more.
+    pub(super) fn cancel(&mut self, id: RequestId, now: Instant) {
         if self.has_ended(&id) {
             return;
         }
@@ -82,9 +82,60 @@ impl Requests {
         }
     }
 
-    /// Whether the request was cancelled before it came. A second delivery of it was, too.
+    /// Whether the request was cancelled.
     pub(super) fn was_cancelled(&mut self, id: &RequestId, now: Instant) -> bool {
         self.cancelled.retain(|(_, at)| now < *at + CANCELLATION_HOLDS);
         self.cancelled.iter().any(|(cancelled, _)| cancelled == id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(number: i64) -> RequestId {
+        RequestId::number(number)
+    }
+
+    #[test]
+    fn everybody_who_waits_hears_what_became_of_a_request() {
+        let mut requests = Requests::default();
+        let (first, mut heard_first) = oneshot::channel();
+        let (second, mut heard_second) = oneshot::channel();
+        requests.begin(id(1), first);
+        assert!(requests.is_running(&id(1)));
+        assert!(requests.join(&id(1), second).is_ok());
+        requests.end(&id(1), &Settled::Done);
+        assert_eq!((heard_first.try_recv(), heard_second.try_recv()), (Ok(Settled::Done), Ok(Settled::Done)));
+        assert!(requests.has_ended(&id(1)) && !requests.is_running(&id(1)));
+        let (third, _) = oneshot::channel();
+        assert!(requests.join(&id(1), third).is_err());
+    }
+
+    #[test]
+    fn a_cancellation_holds_for_some_minutes() {
+        let (mut requests, now) = (Requests::default(), Instant::now());
+        requests.cancel(id(1), now);
+        assert!(!requests.was_cancelled(&id(2), now));
+        assert!(requests.was_cancelled(&id(1), now + CANCELLATION_HOLDS / 2));
+        assert!(!requests.was_cancelled(&id(1), now + CANCELLATION_HOLDS));
+    }
+
+    #[test]
+    fn a_cancellation_that_comes_too_late_does_not_count() {
+        let (mut requests, now) = (Requests::default(), Instant::now());
+        requests.end(&id(1), &Settled::Done);
+        requests.cancel(id(1), now);
+        assert!(!requests.was_cancelled(&id(1), now));
+    }
+
+    #[test]
+    fn no_more_is_remembered_than_may_be() {
+        let (mut requests, now) = (Requests::default(), Instant::now());
+        for number in 0..1_000 {
+            requests.cancel(id(number), now);
+            requests.end(&id(-number - 1), &Settled::Done);
+        }
+        assert_eq!((requests.cancelled.len(), requests.ended.len()), (MAX_CANCELLATIONS, MAX_ENDED));
     }
 }

@@ -17,6 +17,7 @@ use super::{
 use crate::{
     courier::{Courier, may_write},
     ledger::SessionRecord,
+    notice::Notice,
     session::{Host, Opening, Session},
     sessions::Table,
     shared::{give_back, is_past},
@@ -46,6 +47,11 @@ impl Worker {
             }
         };
         let request = request.clone();
+        if is_past(arrival.context.as_ref()) {
+            drop(table);
+            let notice = Notice::DeadlinePassed;
+            return self.refuse_with(Refused::Invalid(notice.to_string().into()), notice, &arrival);
+        }
         if self.shared.draining.is_cancelled() {
             drop(table);
             return self.not_opened(Refusal::Draining, &arrival);
@@ -120,8 +126,7 @@ impl Worker {
         let passes = matches!(refusal, Refusal::TooManySessions | Refusal::OutOfMemory | Refusal::Draining);
         let may_come_again = !shared.is_alone(&arrival.delivery)
             && !shared.intake.has_receipts()
-            && arrival.delivery.receive_count < shared.config.max_receives
-            && !is_past(arrival.context.as_ref());
+            && arrival.delivery.receive_count < shared.config.max_receives;
         let refused = match &refusal {
             Refusal::Draining => Refused::Draining,
             Refusal::InvalidRequest(_) | Refusal::InvalidParams(_) => {

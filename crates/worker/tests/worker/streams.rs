@@ -1,6 +1,9 @@
 //! What goes back to clients, and what came too early or too late.
 
-use proxy_core::ProxyContext;
+use proxy_core::{
+    ProxyContext,
+    error::{BackendError, ErrorKind},
+};
 use testkit::intake_contract::Envelope;
 
 use crate::bench::{Setup, context, in_time, is_message, json, reason, receive, text, tool};
@@ -128,6 +131,42 @@ async fn a_request_waits_for_initialized_no_longer_than_a_second() {
     client.receive().await.unwrap();
     assert_eq!(begun.elapsed().as_secs(), 1);
     assert_eq!(bench.received("tools/list"), 1);
+}
+
+#[tokio::test]
+async fn what_belongs_to_no_request_says_so() {
+    let bench = Setup::default().start();
+    let mut client = bench.transport.proxy();
+    client.initialize(Some("session-1"), "i");
+    receive(&mut client).await;
+    // one that does not wait for initialized: the worker does, a second long
+    client.request("session-1", "a", "tools/list", "{}");
+    receive(&mut client).await;
+    client.initialized("session-1");
+    in_time(bench.server.wait_for_method("notifications/initialized")).await;
+    let route = bench.server.routes().remove(0);
+    let changed = r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#;
+    let _ = bench.server.return_path().send(&route, changed).await.unwrap();
+    let notified = receive(&mut client).await;
+    assert_eq!((notified.body.as_str(), notified.session.as_deref()), (changed, Some("session-1")));
+    assert_eq!((context(&notified).related, context(&notified).seq), (None, None));
+    bench.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_request_that_cannot_be_sent_to_the_client_is_answered_for_it() {
+    let bench = Setup::default().start();
+    let mut client = bench.transport.proxy();
+    let body = r#"{"jsonrpc":"2.0","id":"i","method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{"roots":{}}}}"#;
+    client.send(Some("session-1"), body);
+    receive(&mut client).await;
+    client.initialized("session-1");
+    bench.intake.fail_next_reply(BackendError::new(ErrorKind::Unavailable, "reply", "the transport is down"));
+    client.request("session-1", "a", "tools/call", &tool("ask", "{}"));
+    let answer = receive(&mut client).await;
+    assert!(text(&answer, "a").contains("client_not_asked"), "{answer:?}");
+    assert_eq!(context(&answer).seq, Some(0), "what did not leave leaves no gap");
+    bench.stop().await.unwrap();
 }
 
 #[tokio::test]
