@@ -20,6 +20,7 @@ use tokio::{
 };
 
 use crate::{
+    attributes::is_fifo,
     backoff::Backoff,
     error::Call,
     polling::{PollSettings, Polling},
@@ -78,7 +79,9 @@ impl Acknowledger {
         let (deletes, to_delete) = mpsc::channel(WAITING);
         let (releases, to_release) = mpsc::channel(WAITING);
         let mut workers = JoinSet::new();
-        workers.spawn(work(target.clone(), to_delete, LINGER.min(visibility_timeout / 4)));
+        // a FIFO group gives out nothing more until its message is deleted
+        let linger = if is_fifo(queue_url) { Duration::ZERO } else { LINGER.min(visibility_timeout / 4) };
+        workers.spawn(work(target.clone(), to_delete, linger));
         workers.spawn(work(target, to_release, Duration::ZERO));
         Self { deletes, releases, workers }
     }

@@ -23,6 +23,7 @@ pub use self::{
 /// The names of the attributes.
 pub(crate) mod name {
     pub(crate) const CLIENT_ID: &str = "ClientId";
+    pub(crate) const EXTENDED_PAYLOAD_SIZE: &str = "ExtendedPayloadSize";
     pub(crate) const MESSAGE_TYPE: &str = "MessageType";
     pub(crate) const METHOD: &str = "Method";
     pub(crate) const PROTOCOL_VERSION: &str = "ProtocolVersion";
@@ -41,7 +42,7 @@ pub(crate) mod name {
         REQUEST_ID,
         SESSION_ID,
         TIMESTAMP,
-        "ExtendedPayloadSize",
+        EXTENDED_PAYLOAD_SIZE,
         "SQSLargePayloadSize",
     ];
 }

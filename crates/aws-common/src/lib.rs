@@ -11,6 +11,7 @@ mod backoff;
 pub mod client;
 mod created_queue;
 mod error;
+mod large_payloads;
 mod neighbourhood;
 pub mod operator;
 mod owners;
@@ -31,6 +32,7 @@ pub use self::{
     backoff::{Backoff, jittered},
     created_queue::{CreatedQueue, Dependents, QueueMaker, QueuePlan},
     error::Call,
+    large_payloads::{LargePayloads, LargePayloadsConfig, PayloadError, Pointer, Restored, restore},
     neighbourhood::neighbourhood,
     owners::Owners,
     poller::{Decode, ForeignPolicy, Poller, PollerSettings},

@@ -98,7 +98,7 @@ impl RequestQueues {
         };
         let settings = RequestPollerSettings {
             polls: polls.clone(),
-            to_owner: plan.sole,
+            to_owner: false,
             decode: plan.decode,
             dead_letters: dead_letters.clone(),
         };

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
+use aws_sdk_sqs::types::Message;
 use futures_util::FutureExt as _;
 use proxy_core::{
     BackendMetrics,
@@ -24,7 +24,7 @@ use super::{RequestPoller, RequestPollerSettings, hold::Held};
 use crate::{
     acknowledger::Acknowledger,
     attributes::ReceivedRequest,
-    polling::{Recent, Seen, Settling, in_order, number},
+    polling::{Recent, Seen, Settling, in_order},
 };
 
 /// The most requests that are worked on at once; past that nothing more is received.
@@ -35,10 +35,6 @@ const DOOMED: usize = 1024;
 
 /// For how long a message is given back that could not be settled.
 const LATER: Duration = Duration::from_secs(30);
-
-/// For how long another worker's message to itself is hidden, and how often it is received before it is deleted: its sender sends
-/// another.
-const ANOTHERS: (Duration, u32) = (Duration::from_secs(1), 2);
 
 /// The reason beside a message that is none.
 const MALFORMED: &str = "malformed: the body is no JSON-RPC message";
@@ -136,14 +132,9 @@ impl<'poller> Settler<'poller> {
                 self.hand_over(message_id, receipt, message, arrival).await;
             }
             Ok(ReceivedRequest::Own(instance)) => {
-                let ours = *instance == *self.instance.as_str();
-                self.wakes_seen += usize::from(ours);
-                let received = number(&message, &MessageSystemAttributeName::ApproximateReceiveCount);
-                if ours || received > u64::from(ANOTHERS.1) {
-                    self.delete(&message_id, receipt).await;
-                } else {
-                    self.acknowledger.release(receipt, ANOTHERS.0).await;
-                }
+                // one that is another worker's does not go back: its sender sends another, and each return would count as a receive
+                self.wakes_seen += usize::from(*instance == *self.instance.as_str());
+                self.delete(&message_id, receipt).await;
             }
             Err(error) => {
                 self.metrics.malformed();
