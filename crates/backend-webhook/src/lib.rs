@@ -16,6 +16,7 @@ pub mod webhook;
 pub use self::streamable_http::{
     backend::{StreamableHttpBackend, StreamableHttpParts},
     config::StreamableHttpConfig,
+    intake::{StreamableHttpIntake, StreamableHttpIntakeParts, config::StreamableHttpIntakeConfig},
 };
 #[cfg(feature = "webhook")]
 pub use self::webhook::{

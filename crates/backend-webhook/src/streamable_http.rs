@@ -1,8 +1,8 @@
-//! The StreamableHTTP+webhook backend: the proxy is a Streamable HTTP client of the server, and takes the answers of webhook tools
-//! at a callback URL.
+//! Both ends of the StreamableHTTP+webhook transport. The proxy's is a Streamable HTTP client of the server, and takes the answers of
+//! webhook tools at a callback URL. The worker's is such a server.
 //!
 //! To read it: `backend`, then `exchange` (one request and its answer), `listen` (the standalone stream), `resume`; below them
-//! `server`, `events` and `delivery`; at the bottom `pool` and `connection`.
+//! `server`, `events` and `delivery`; at the bottom `pool` and `connection`. For the worker: `intake`.
 
 pub(crate) mod backend;
 mod callbacks;
@@ -12,6 +12,7 @@ mod delivery;
 mod doctor;
 mod events;
 mod exchange;
+pub(crate) mod intake;
 mod listen;
 mod open;
 mod pool;
@@ -22,4 +23,8 @@ mod resume;
 mod server;
 mod streams;
 
-pub use self::{doctor::doctor, provision::provision};
+pub use self::{
+    doctor::doctor,
+    intake::{intake_doctor, intake_provision},
+    provision::provision,
+};

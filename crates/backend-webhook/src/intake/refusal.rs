@@ -88,6 +88,7 @@ impl Refusal {
         Self::new(Why::Desk(refused.reason()), status, sentence).with_code(refused.code())
     }
 
+    #[cfg(feature = "webhook")]
     pub(crate) fn with_sentence(self, sentence: &'static str) -> Self {
         Self { sentence: sentence.into(), ..self }
     }

@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "what a test needs must be there")]
 
 mod desk;
+#[cfg(feature = "streamable-http-webhook")]
+mod hybrid;
 mod receiver;
 #[cfg(feature = "webhook")]
 mod webhook;

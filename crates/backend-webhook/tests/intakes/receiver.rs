@@ -42,7 +42,7 @@ impl Got {
 
 pub(crate) struct Receiver {
     pub(crate) url: String,
-    got: mpsc::UnboundedReceiver<Got>,
+    got: mpsc::Receiver<Got>,
     _serving: JoinSet<()>,
 }
 
@@ -53,7 +53,7 @@ impl Receiver {
 
     pub(crate) fn on(listener: TcpListener) -> Self {
         let url = format!("http://{}/webhook", listener.local_addr().unwrap());
-        let (callbacks, got) = mpsc::unbounded_channel();
+        let (callbacks, got) = mpsc::channel(64);
         let router = Router::new().fallback(ask_the_test).with_state(callbacks);
         let mut serving = JoinSet::new();
         serving.spawn(async move { axum::serve(listener, router).await.unwrap() });
@@ -69,14 +69,11 @@ impl Receiver {
     }
 }
 
-async fn ask_the_test(
-    State(callbacks): State<mpsc::UnboundedSender<Got>>,
-    request: Request,
-) -> Response<Body> {
+async fn ask_the_test(State(callbacks): State<mpsc::Sender<Got>>, request: Request) -> Response<Body> {
     let (parts, body) = request.into_parts();
     let body = String::from_utf8(to_bytes(body, usize::MAX).await.unwrap().to_vec()).unwrap();
     let (answer, answered) = oneshot::channel();
-    callbacks.send(Got { headers: parts.headers, body, answer }).unwrap();
+    callbacks.try_send(Got { headers: parts.headers, body, answer }).unwrap();
     // without an answer the connection stays silent
     match answered.await {
         Ok(response) => response,

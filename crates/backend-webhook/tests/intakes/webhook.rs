@@ -46,7 +46,7 @@ impl World {
         let mut registry = Registry::default();
         let parts = WebhookIntakeParts {
             instance: InstanceId::random(),
-            request_timeout_max: Duration::from_secs(60),
+            request_timeout_max: Duration::from_mins(1),
             registry: &mut registry,
             listener: Some(TcpListener::bind("127.0.0.1:0").await.unwrap()),
             client: None,

@@ -114,9 +114,10 @@ mod tests {
     #[test]
     fn nothing_has_to_be_set() {
         assert_eq!(StreamableHttpIntakeConfig::default().validate(), []);
-        let config: StreamableHttpIntakeConfig =
-            serde_json::from_str(r#"{"webhook_tools": ["slow"], "json_response": true, "keep_alive": "30s"}"#)
-                .unwrap();
+        let config: StreamableHttpIntakeConfig = serde_json::from_str(
+            r#"{"webhook_tools": ["slow"], "json_response": true, "keep_alive": "30s"}"#,
+        )
+        .unwrap();
         assert_eq!(config.keep_alive, Duration::from_secs(30));
         assert_eq!(config.validate(), []);
     }

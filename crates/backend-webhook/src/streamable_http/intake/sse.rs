@@ -29,8 +29,8 @@ pub(super) fn response(reader: Reader, keep_alive: Duration, longest: Duration) 
 }
 
 /// The response that carries these messages and ends.
-pub(super) fn whole(messages: &[String]) -> Response<Body> {
-    with_head(Body::from(messages.iter().map(|text| event(text)).collect::<Vec<_>>().concat()))
+pub(super) fn whole<'text>(messages: impl Iterator<Item = &'text str>) -> Response<Body> {
+    with_head(Body::from(messages.map(event).collect::<Vec<_>>().concat()))
 }
 
 fn with_head(body: Body) -> Response<Body> {

@@ -9,7 +9,7 @@ use tokio::{
 };
 
 /// The most messages that wait for one reader.
-const MOST: usize = 32;
+pub(super) const MOST: usize = 32;
 
 /// A message for a client.
 #[derive(Debug, Clone)]
@@ -17,6 +17,10 @@ pub(super) struct Outgoing {
     pub(super) text: String,
     /// Whether it answers the request that the stream is for.
     pub(super) is_answer: bool,
+    /// Whether it is an error.
+    pub(super) is_error: bool,
+    /// Whether it can be left out: a notification.
+    pub(super) is_expendable: bool,
     /// What our own proxy is told beside it, where it can be.
     pub(super) context: Option<ProxyContext>,
 }
@@ -30,7 +34,7 @@ pub(super) struct Writer(mpsc::Sender<Outgoing>);
 pub(super) struct Reader {
     messages: mpsc::Receiver<Outgoing>,
     /// Runs when nobody reads any more.
-    on_drop: Option<OnDrop>,
+    _on_drop: Option<OnDrop>,
 }
 
 /// What is to be done when nobody reads any more.
@@ -47,7 +51,7 @@ pub(super) enum NotPut {
 
 pub(super) fn stream() -> (Writer, Reader) {
     let (writer, messages) = mpsc::channel(MOST);
-    (Writer(writer), Reader { messages, on_drop: None })
+    (Writer(writer), Reader { messages, _on_drop: None })
 }
 
 impl Writer {
@@ -63,6 +67,13 @@ impl Writer {
         }
     }
 
+    /// Puts a message where there is room.
+    pub(super) fn put_now(&self, message: Outgoing) {
+        if let Ok(room) = self.0.try_reserve() {
+            room.send(message);
+        }
+    }
+
     /// Whether somebody reads.
     pub(super) fn is_read(&self) -> bool {
         !self.0.is_closed()
@@ -72,7 +83,7 @@ impl Writer {
 impl Reader {
     /// Does this when nobody reads any more.
     pub(super) fn when_dropped(self, then: impl FnOnce() + Send + 'static) -> Self {
-        Self { on_drop: Some(OnDrop(Some(Box::new(then)))), ..self }
+        Self { _on_drop: Some(OnDrop(Some(Box::new(then)))), ..self }
     }
 
     /// The next message; `None` once the stream has ended.
