@@ -1,4 +1,9 @@
 //! The worker's end.
 
+mod clients;
 mod doctor;
+mod harness;
+mod policy;
 mod provision;
+mod proxy;
+mod replying;
