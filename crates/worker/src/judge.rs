@@ -11,10 +11,8 @@ pub(crate) struct Case<'ledger> {
     pub(crate) receive_count: u32,
     /// How often it may be given out and still run.
     pub(crate) max_receives: u32,
-    /// Nobody else can have received it: the worker is the only one, or it came by the worker's own queue.
-    pub(crate) alone: bool,
-    /// The ledger was kept already when it was sent.
-    pub(crate) covered: bool,
+    /// The ledger would know it had it been begun: nobody else can have received it, and the ledger was kept already when it was sent.
+    pub(crate) would_be_known: bool,
     /// It may run more than once.
     pub(crate) may_rerun: bool,
     /// Its session is here.
@@ -63,7 +61,7 @@ pub(crate) fn judge<'ledger>(case: &Case<'ledger>) -> Verdict<'ledger> {
         Known::Answered(answer) => return Verdict::AnswerAgain(answer),
         Known::Started => true,
         // Where the ledger would know it, an earlier receiver never got as far as to begin it.
-        Known::Nothing => case.receive_count > 1 && !(case.alone && case.covered),
+        Known::Nothing => case.receive_count > 1 && !case.would_be_known,
     };
     if may_have_run && !(case.may_rerun && case.alive) {
         Verdict::MayHaveRun

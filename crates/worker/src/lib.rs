@@ -1,4 +1,4 @@
-//! The far end: ordinary MCP servers behind async transports.
+#![doc = include_str!("../README.md")]
 //!
 //! To read it: `judge` (whether a request may run), `worker` and the files under it (what becomes of an arrival), `session` (one session's
 //! task and its exchanges), `ledger` (what is known of calls), `children` (servers that are started here).

@@ -50,8 +50,7 @@ impl Shared {
             known,
             receive_count: delivery.receive_count,
             max_receives: self.config.max_receives,
-            alone: self.is_alone(delivery),
-            covered: delivery.sent >= self.ledger.covers_since(),
+            would_be_known: self.is_alone(delivery) && delivery.sent >= self.ledger.covers_since(),
             may_rerun: false,
             alive: true,
         }
@@ -60,7 +59,7 @@ impl Shared {
     /// The case of a request that may come again, delivered so.
     pub(crate) fn repeatable(&self, delivery: &Delivery) -> Case<'static> {
         let case = self.case(delivery, Known::Nothing);
-        Case { alone: true, covered: true, may_rerun: true, ..case }
+        Case { would_be_known: true, may_rerun: true, ..case }
     }
 
     /// Whether nobody else can have received what was delivered so.

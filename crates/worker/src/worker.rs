@@ -167,12 +167,9 @@ impl Worker {
 
     /// Lets what runs finish while the parts go on.
     async fn drain(&self, parts: &mut JoinSet<Ended>, deadline: Instant) -> Result<(), WorkerError> {
-        let mut draining = std::pin::pin!(self.shared.proxy.drain(deadline));
-        loop {
-            tokio::select! {
-                () = &mut draining => return Ok(()),
-                Some(ended) = parts.join_next() => return Err(too_early(ended)),
-            }
+        tokio::select! {
+            () = self.shared.proxy.drain(deadline) => Ok(()),
+            Some(ended) = parts.join_next() => Err(too_early(ended)),
         }
     }
 }

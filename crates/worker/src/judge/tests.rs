@@ -11,12 +11,11 @@ prop_compose! {
         known in known(),
         receive_count in 1u32..6,
         max_receives in 1u32..5,
-        alone: bool,
-        covered: bool,
+        would_be_known: bool,
         may_rerun: bool,
         alive: bool,
     ) -> Case<'static> {
-        Case { known, receive_count, max_receives, alone, covered, may_rerun, alive }
+        Case { known, receive_count, max_receives, would_be_known, may_rerun, alive }
     }
 }
 
@@ -27,7 +26,7 @@ proptest! {
             prop_assert!(case.alive);
             prop_assert!(case.receive_count <= case.max_receives);
             let cannot_have_run =
-                case.known == Known::Nothing && (case.receive_count == 1 || (case.alone && case.covered));
+                case.known == Known::Nothing && (case.receive_count == 1 || case.would_be_known);
             prop_assert!(cannot_have_run || (case.may_rerun && !matches!(case.known, Known::Answered(_))));
         }
     }
@@ -72,8 +71,7 @@ proptest! {
                 },
                 receive_count: u32::try_from(delivered_before).unwrap() + 1,
                 max_receives: 3,
-                alone,
-                covered: true,
+                would_be_known: alone,
                 may_rerun: false,
                 alive,
             };

@@ -47,7 +47,7 @@ impl Worker {
             if let Some(owner) = owner {
                 match shared.pass_on(&owner, &arrival).await {
                     PassedOn::Settled(settled) => return settled,
-                    PassedOn::Gone => {}
+                    PassedOn::Gone => shared.metrics.refused(Refused::UnknownSession.reason()),
                     PassedOn::Failed(notice) => refused = Some(notice),
                 }
             }

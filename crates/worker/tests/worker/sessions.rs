@@ -2,7 +2,7 @@
 
 use proxy_core::{
     ProxyContext, ReplyAddress,
-    backend::Event,
+    backend::{Disposition, Event},
     error::{BackendError, ErrorKind},
     intake::{Receipt, Refused},
 };
@@ -166,7 +166,8 @@ async fn a_session_that_its_server_lost_is_gone() {
     in_time(bench.server.wait_for_slow(1)).await;
     let lost = BackendError::new(ErrorKind::SessionGone, "receive", "the server has ended: out of memory");
     let route = bench.server.routes().remove(0);
-    let _ = bench.server.deliver(inbound(Some(route), Event::SessionGone(lost))).await;
+    let taken = bench.server.deliver(inbound(Some(route), Event::SessionGone(lost))).await;
+    assert_eq!(taken, Disposition::Accepted);
     let answer = receive(&mut client).await;
     assert_eq!(reason(&answer, "a"), "session_gone");
     assert!(context(&answer).gone);

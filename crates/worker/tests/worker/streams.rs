@@ -2,6 +2,7 @@
 
 use proxy_core::{
     ProxyContext,
+    backend::Disposition,
     error::{BackendError, ErrorKind},
 };
 use testkit::intake_contract::Envelope;
@@ -146,7 +147,8 @@ async fn what_belongs_to_no_request_says_so() {
     in_time(bench.server.wait_for_method("notifications/initialized")).await;
     let route = bench.server.routes().remove(0);
     let changed = r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#;
-    let _ = bench.server.return_path().send(&route, changed).await.unwrap();
+    let taken = bench.server.return_path().send(&route, changed).await.unwrap();
+    assert_eq!(taken, Disposition::Accepted);
     let notified = receive(&mut client).await;
     assert_eq!((notified.body.as_str(), notified.session.as_deref()), (changed, Some("session-1")));
     assert_eq!((context(&notified).related, context(&notified).seq), (None, None));
