@@ -14,11 +14,11 @@ use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
 
 stories! {
-    ids_and_tokens_come_back_as_they_were: all, streamable_http;
-    what_belongs_together_stays_together: all, streamable_http;
-    a_cancelled_call_ends_without_an_answer: all, streamable_http;
-    a_cut_stream_is_resumed: all, streamable_http;
-    an_ended_session_is_gone: all, streamable_http;
+    ids_and_tokens_come_back_as_they_were: all, streamable_http, worker;
+    what_belongs_together_stays_together: all, streamable_http, worker;
+    a_cancelled_call_ends_without_an_answer: all, streamable_http, worker;
+    a_cut_stream_is_resumed: all, streamable_http, worker;
+    an_ended_session_is_gone: all, streamable_http, worker;
 }
 
 async fn ids_and_tokens_come_back_as_they_were(kind: Kind) -> Result<()> {

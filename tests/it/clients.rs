@@ -19,11 +19,11 @@ use rmcp::{
 use serde_json::{Value, json};
 
 stories! {
-    the_python_sdk_sees_every_feature: all, streamable_http;
-    the_python_sdk_sees_every_feature_over_stdio: all, streamable_http;
-    the_typescript_sdk_sees_every_feature: sqs, webhook, streamable_http_webhook;
-    the_python_sdk_2_falls_back_to_the_handshake: sqs, streamable_http_webhook;
-    the_rust_sdk_calls_a_tool: sqs, snssqs, webhook;
+    the_python_sdk_sees_every_feature: all, streamable_http, worker, worker_http;
+    the_python_sdk_sees_every_feature_over_stdio: all, streamable_http, worker;
+    the_typescript_sdk_sees_every_feature: sqs, webhook, streamable_http_webhook, worker;
+    the_python_sdk_2_falls_back_to_the_handshake: sqs, streamable_http_webhook, worker_sqs;
+    the_rust_sdk_calls_a_tool: sqs, snssqs, webhook, worker_sqs;
 }
 
 async fn the_python_sdk_sees_every_feature(kind: Kind) -> Result<()> {

@@ -33,7 +33,7 @@ async fn what_is_pending_ends_with_a_clear_error(kind: Kind) -> Result<()> {
     assert_eq!(pending["error"]["code"], -32603, "{pending}");
     assert_eq!(pending["error"]["data"]["reason"], "timeout", "{pending}");
 
-    world.far_end.restart_server().await?;
+    world.far_end = world.far_end.restart_server().await?;
     let forgotten = session.answer(json!(3), "echo", json!({"text": "the session is forgotten"})).await?;
     assert_eq!(forgotten["error"]["data"]["reason"], "timeout", "{forgotten}");
 
@@ -58,7 +58,7 @@ async fn a_loss_is_seen_at_once(kind: Kind) -> Result<()> {
     assert_eq!(refused["error"]["data"]["reason"], "unavailable", "{refused}");
 
     // Somebody does, who does not know the session.
-    world.far_end.restart_server().await?;
+    world.far_end = world.far_end.restart_server().await?;
     let forgotten = session.post().json(&call(json!(3), "echo", json!({"text": "forgotten"}))).send();
     let forgotten = tokio::time::timeout(AT_ONCE, forgotten).await??;
     // The GET stream may have found out before.

@@ -13,8 +13,8 @@ use e2e::{
 use serde_json::json;
 
 stories! {
-    every_feature_works_over_fifo: sqs, snssqs;
-    a_cancellation_overtakes: sqs, snssqs;
+    every_feature_works_over_fifo: sqs, snssqs, worker_sqs, worker_snssqs;
+    a_cancellation_overtakes: sqs, snssqs, worker_sqs, worker_snssqs;
 }
 
 /// A tool that elicits has its answer overtake the call that waits for it, and calls run beside each other.

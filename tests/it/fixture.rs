@@ -1,10 +1,10 @@
-//! The fixture server itself, without a proxy: asyncmcp's own clients see what it offers.
+//! The far ends themselves, without a proxy: asyncmcp's own clients see what they offer.
 
 use anyhow::Result;
 use e2e::{backend::Backend, fixtures, kind::Kind, stories, world::FarEnd};
 
 stories! {
-    asyncmcps_own_client_sees_the_server: all;
+    asyncmcps_own_client_sees_the_server: all, worker, worker_http;
 }
 
 async fn asyncmcps_own_client_sees_the_server(kind: Kind) -> Result<()> {

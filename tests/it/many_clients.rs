@@ -4,7 +4,7 @@ use anyhow::Result;
 use e2e::{fixtures, kind::Kind, process::PATIENCE, proxy::Proxy, stories, world::World};
 
 stories! {
-    fifty_clients_share_one_way_back: all;
+    fifty_clients_share_one_way_back: all, worker;
 }
 
 /// All clients use the same ids and progress tokens, and progress, logs, sampling and elicitation run in every call. The client

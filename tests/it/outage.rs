@@ -16,7 +16,7 @@ use serde_json::json;
 use testkit::relay::Relay;
 
 stories! {
-    traffic_goes_on_after_an_outage: all;
+    traffic_goes_on_after_an_outage: all, worker;
 }
 
 /// Every admitted request ends, with its answer or with an error, and later ones work without a restart.

@@ -12,7 +12,7 @@ use reqwest::StatusCode;
 use serde_json::json;
 
 stories! {
-    clients_are_told_to_initialize_again: all;
+    clients_are_told_to_initialize_again: all, worker;
 }
 
 /// Old sessions are unknown to the new process, which says so with 404; clients initialize again. Answers to the old process's

@@ -13,7 +13,7 @@ use reqwest::StatusCode;
 use serde_json::json;
 
 stories! {
-    a_drain_answers_what_is_in_flight: all;
+    a_drain_answers_what_is_in_flight: all, worker;
 }
 
 async fn a_drain_answers_what_is_in_flight(kind: Kind) -> Result<()> {

@@ -23,6 +23,13 @@ pub async fn get(url: &str) -> Result<Response> {
     Ok(client().get(url).send().await?.error_for_status()?)
 }
 
+/// The value of a metric at this URL, summed over its labels that contain `labels`.
+pub async fn metric(url: &str, name: &str, labels: &str) -> Result<f64> {
+    let text = get(url).await?.text().await?;
+    let matching = text.lines().filter(|line| line.starts_with(name) && line.contains(labels));
+    Ok(matching.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum())
+}
+
 /// A session that was opened by hand.
 #[derive(Debug, Clone)]
 pub struct Session {

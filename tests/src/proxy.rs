@@ -41,10 +41,7 @@ impl Settings {
     /// Writes them to a file in a folder of its own.
     pub fn write(&self) -> Result<ConfigFile> {
         let Self { backend, port, more } = self;
-        let folder = tempfile::tempdir()?;
-        let path = folder.path().join("proxy.toml");
-        std::fs::write(&path, format!("[server]\nport = {port}\n{}{more}", backend.to_toml()))?;
-        Ok(ConfigFile { path, _folder: folder })
+        ConfigFile::of(&format!("[server]\nport = {port}\n{}{more}", backend.to_toml()), ACCESS_KEY)
     }
 }
 
@@ -52,16 +49,27 @@ impl Settings {
 #[derive(Debug)]
 pub struct ConfigFile {
     path: PathBuf,
-    _folder: TempDir,
+    folder: TempDir,
+    access_key: &'static str,
 }
 
 impl ConfigFile {
+    /// One with this text, for a program that signs with this key.
+    pub fn of(text: &str, access_key: &'static str) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("proxy.toml");
+        std::fs::write(&path, text)?;
+        Ok(Self { path, folder, access_key })
+    }
+
     /// `proxy-bin COMMAND --config FILE`, with credentials for an emulator.
     pub fn command(&self, command: &str) -> Result<Command> {
         let mut program = Command::new(binary()?);
         program.arg(command).arg("--config").arg(&self.path);
-        program.env("AWS_ACCESS_KEY_ID", ACCESS_KEY).env("AWS_SECRET_ACCESS_KEY", "secret");
-        program.env("RUST_LOG", "info,proxy_core=debug");
+        program.env("AWS_ACCESS_KEY_ID", self.access_key).env("AWS_SECRET_ACCESS_KEY", "secret");
+        program
+            .env("RUST_LOG", "info,proxy_core=debug,worker=debug")
+            .env("XDG_STATE_HOME", self.folder.path());
         Ok(program)
     }
 }
@@ -97,9 +105,7 @@ impl Proxy {
 
     /// The value of a metric, summed over its labels that contain `labels`.
     pub async fn metric(&self, name: &str, labels: &str) -> Result<f64> {
-        let text = http::get(&self.at("/metrics")).await?.text().await?;
-        let matching = text.lines().filter(|line| line.starts_with(name) && line.contains(labels));
-        Ok(matching.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum())
+        http::metric(&self.at("/metrics"), name, labels).await
     }
 
     /// Ends it as a crash does, and starts it again with the same settings on the same port.
@@ -134,10 +140,15 @@ fn listening_address(line: &str) -> Option<String> {
 
 /// The binary that was built beside this test.
 pub fn binary() -> Result<PathBuf> {
+    built("proxy-bin", "proxy-bin")
+}
+
+/// A program that was built beside this test.
+pub fn built(name: &str, package: &str) -> Result<PathBuf> {
     let test = std::env::current_exe()?;
     let folder =
         test.parent().and_then(|folder| folder.parent()).context("the test runs outside of target/")?;
-    let binary = folder.join("proxy-bin");
-    ensure!(binary.exists(), "{} is missing: run `cargo build --package proxy-bin` first", binary.display());
+    let binary = folder.join(name);
+    ensure!(binary.exists(), "{} is missing: run `cargo build --package {package}` first", binary.display());
     Ok(binary)
 }

@@ -1,17 +1,18 @@
-//! A real asyncmcp server and the proxy, wired together, with an emulator between them where there is a cloud.
+//! A real server, asyncmcp's or one behind our worker, and the proxy, wired together, with an emulator between them where there is a cloud.
 
 use std::net::SocketAddr;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use testkit::emulator::Emulator;
 
 use crate::{
     backend::Backend,
     fixtures::{self, Served},
-    kind::Kind,
+    kind::{Kind, Transport},
     process::Process,
     proxy::{Proxy, Settings},
     topics::{Topics, create_queue},
+    worker::{self, Intake, Worker},
 };
 
 /// Everything that one story needs. It all ends when it is dropped.
@@ -41,11 +42,59 @@ impl World {
 #[derive(Debug)]
 pub struct FarEnd {
     emulator: Option<Emulator>,
-    place: Served,
     /// What a proxy has to know.
     pub backend: Backend,
-    /// The server.
-    pub server: Process,
+    /// What takes requests.
+    pub server: Server,
+    /// What a worker reaches over HTTP.
+    _behind: Option<Process>,
+}
+
+/// What takes requests.
+#[derive(Debug)]
+pub enum Server {
+    /// asyncmcp's server, or the SDK's over plain HTTP, and where it is.
+    Python(Process, Served),
+    /// Our worker.
+    Worker(Box<Worker>, worker::Settings),
+}
+
+impl Server {
+    async fn python(place: Served) -> Result<Self> {
+        Ok(Self::Python(fixtures::server(&place).await?.0, place))
+    }
+
+    async fn worker(settings: worker::Settings) -> Result<Self> {
+        Ok(Self::Worker(Box::new(Worker::start(&settings).await?), settings))
+    }
+
+    /// The process.
+    pub fn process(&mut self) -> &mut Process {
+        match self {
+            Self::Python(process, _) => process,
+            Self::Worker(worker, _) => worker.process(),
+        }
+    }
+
+    /// Ends it at once, as a crash does.
+    pub async fn kill(&mut self) -> Result<()> {
+        self.process().kill().await
+    }
+
+    /// Starts it where it was.
+    async fn again(self) -> Result<Self> {
+        match self {
+            Self::Python(mut process, place) => {
+                if process.id().is_some() {
+                    process.kill().await?;
+                }
+                Self::python(place).await
+            }
+            Self::Worker(worker, settings) => {
+                Ok(Self::Worker(Box::new(worker.start_again().await?), settings))
+            }
+        }
+    }
 }
 
 impl FarEnd {
@@ -60,46 +109,94 @@ impl FarEnd {
     }
 
     async fn serving(kind: Kind, requests: &str) -> Result<Self> {
-        match kind {
-            Kind::Sqs => {
-                let emulator = Emulator::start().await?;
-                let endpoint = emulator.endpoint_url();
-                let queue = create_queue(&endpoint, requests).await?;
-                let responses = create_queue(&endpoint, "responses").await?;
-                let backend = settings(&emulator, &queue, &responses, "").backend;
-                Self::behind(emulator, Served::Sqs { endpoint, queue }, backend).await
+        if let Kind::Worker(transport, reached) = kind {
+            let (server, behind) = worker::Server::fixture_reached(reached, None).await?;
+            let mut far_end = Self::of_worker(transport, server, requests, "").await?;
+            far_end._behind = behind;
+            return Ok(far_end);
+        }
+        match kind.transport() {
+            Transport::Sqs => {
+                let (emulator, backend, queue) = sqs(requests).await?;
+                let place = Served::Sqs { endpoint: emulator.endpoint_url(), queue };
+                Self::behind(Some(emulator), Server::python(place).await?, backend)
             }
-            Kind::SnsSqs => {
-                let emulator = Emulator::start().await?;
-                let topics = Topics::create(&emulator.endpoint_url(), requests, true).await?;
-                let place =
-                    Served::SnsSqs { endpoint: emulator.endpoint_url(), queue: topics.requests.clone() };
-                Self::behind(emulator, place, topics.into()).await
+            Transport::SnsSqs => {
+                let (emulator, backend, queue) = snssqs(requests).await?;
+                let place = Served::SnsSqs { endpoint: emulator.endpoint_url(), queue };
+                Self::behind(Some(emulator), Server::python(place).await?, backend)
             }
-            Kind::Webhook | Kind::StreamableHttpWebhook | Kind::StreamableHttp => {
+            transport => {
                 let (server, server_url) = fixtures::server(&Served::Http { kind, port: 0 }).await?;
                 let place = Served::Http { kind, port: address(&server_url)?.port() };
-                let backend = if kind == Kind::Webhook {
-                    Backend::Webhook { server_url }
-                } else {
-                    Backend::StreamableHttpWebhook {
-                        server_url,
-                        has_callback: kind == Kind::StreamableHttpWebhook,
-                    }
-                };
-                Ok(Self { emulator: None, place, backend, server })
+                let backend = over_http(transport, server_url, kind != Kind::StreamableHttp);
+                Self::behind(None, Server::Python(server, place), backend)
             }
         }
     }
 
-    async fn behind(emulator: Emulator, place: Served, backend: Backend) -> Result<Self> {
-        let (server, _) = fixtures::server(&place).await?;
-        Ok(Self { emulator: Some(emulator), place, backend, server })
+    /// A worker behind this transport, around this server, with more of its `[worker]` table.
+    pub async fn around(transport: Transport, server: worker::Server, more: &str) -> Result<Self> {
+        Self::of_worker(transport, server, "requests", more).await
+    }
+
+    async fn of_worker(
+        transport: Transport,
+        server: worker::Server,
+        requests: &str,
+        more: &str,
+    ) -> Result<Self> {
+        let (emulator, backend, intake) = match transport {
+            Transport::Sqs => {
+                let (emulator, backend, queue) = sqs(requests).await?;
+                let endpoint = emulator.endpoint_url();
+                (Some(emulator), backend, Intake::Sqs { endpoint, queue })
+            }
+            Transport::SnsSqs => {
+                let (emulator, backend, queue) = snssqs(requests).await?;
+                let endpoint = emulator.endpoint_url();
+                (Some(emulator), backend, Intake::SnsSqs { endpoint, queue })
+            }
+            transport => {
+                let port = worker::free_port()?;
+                let backend = over_http(transport, format!("http://127.0.0.1:{port}/mcp"), true);
+                let is_webhook = transport == Transport::Webhook;
+                let intake = if is_webhook {
+                    Intake::Webhook { port }
+                } else {
+                    Intake::StreamableHttpWebhook { port }
+                };
+                (None, backend, intake)
+            }
+        };
+        let settings = worker::Settings { intake, server, more: more.to_owned() };
+        Self::behind(emulator, Server::worker(settings).await?, backend)
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "what its callers return")]
+    fn behind(emulator: Option<Emulator>, server: Server, backend: Backend) -> Result<Self> {
+        Ok(Self { emulator, backend, server, _behind: None })
     }
 
     /// The emulator, where messages go through one.
     pub fn emulator(&self) -> Result<&Emulator> {
         self.emulator.as_ref().context("there is no emulator in this world")
+    }
+
+    /// The worker, where it is one.
+    pub fn worker(&mut self) -> Result<&mut Worker> {
+        match &mut self.server {
+            Server::Worker(worker, _) => Ok(worker),
+            Server::Python(..) => bail!("there is no worker in this world"),
+        }
+    }
+
+    /// Starts another worker on the same queue.
+    pub async fn another_worker(&self) -> Result<Worker> {
+        match &self.server {
+            Server::Worker(_, settings) => Worker::start(settings).await,
+            Server::Python(..) => bail!("there is no worker in this world"),
+        }
     }
 
     /// Another path on the server's port.
@@ -113,12 +210,34 @@ impl FarEnd {
     }
 
     /// Starts the server again where it was. It knows nothing of its sessions any more.
-    pub async fn restart_server(&mut self) -> Result<()> {
-        if self.server.id().is_some() {
-            self.server.kill().await?;
-        }
-        self.server = fixtures::server(&self.place).await?.0;
-        Ok(())
+    pub async fn restart_server(self) -> Result<Self> {
+        Ok(Self { server: self.server.again().await?, ..self })
+    }
+}
+
+/// An emulator with two queues, what a proxy has to know of them, and the queue of requests.
+async fn sqs(requests: &str) -> Result<(Emulator, Backend, String)> {
+    let emulator = Emulator::start().await?;
+    let endpoint = emulator.endpoint_url();
+    let queue = create_queue(&endpoint, requests).await?;
+    let responses = create_queue(&endpoint, "responses").await?;
+    let backend = settings(&emulator, &queue, &responses, "").backend;
+    Ok((emulator, backend, queue))
+}
+
+/// An emulator with two topics, what a proxy has to know of them, and the queue of requests.
+async fn snssqs(requests: &str) -> Result<(Emulator, Backend, String)> {
+    let emulator = Emulator::start().await?;
+    let topics = Topics::create(&emulator.endpoint_url(), requests, true).await?;
+    let queue = topics.requests.clone();
+    Ok((emulator, topics.into(), queue))
+}
+
+fn over_http(transport: Transport, server_url: String, has_callback: bool) -> Backend {
+    if transport == Transport::Webhook {
+        Backend::Webhook { server_url }
+    } else {
+        Backend::StreamableHttpWebhook { server_url, has_callback }
     }
 }
 

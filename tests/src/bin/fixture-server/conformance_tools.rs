@@ -82,7 +82,7 @@ pub(crate) async fn call(
 async fn with_progress(context: &RequestContext<RoleServer>) -> Outcome {
     for done in [0.0, 50.0, 100.0] {
         progress(context, done, Some(100.0), None).await?;
-        sleep(STEP).await;
+        sleep(STEP).await; // allowed: the suite describes its tools so
     }
     Ok(vec![text("Tool with progress executed successfully")])
 }
@@ -90,7 +90,7 @@ async fn with_progress(context: &RequestContext<RoleServer>) -> Outcome {
 async fn with_logging(context: &RequestContext<RoleServer>) -> Outcome {
     for message in ["Tool execution started", "Tool processing data", "Tool execution completed"] {
         log(context, json!(message)).await?;
-        sleep(STEP).await;
+        sleep(STEP).await; // allowed: the suite describes its tools so
     }
     Ok(vec![text("Tool with logging executed successfully")])
 }
@@ -145,7 +145,7 @@ async fn enums(context: &RequestContext<RoleServer>) -> Outcome {
 /// rmcp does not let a tool close the stream that its answer comes on, so the call goes on as any other.
 async fn reconnection() -> Outcome {
     // Longer than the proxy waits before it answers by a stream.
-    sleep(10 * STEP).await;
+    sleep(10 * STEP).await; // allowed: what the tool does
     Ok(vec![text("Reconnection test completed")])
 }
 

@@ -157,7 +157,7 @@ async fn slow(arguments: &Value, context: &RequestContext<RoleServer>) -> Outcom
 }
 
 async fn fail_rpc(after: Duration) -> Outcome {
-    sleep(after).await;
+    sleep(after).await; // allowed: what the tool does
     Err(ErrorData::invalid_params("This call always fails", Some(json!({"why": "test"}))).into())
 }
 
@@ -209,7 +209,7 @@ async fn record(fixture: &Fixture, key: &str, takes: Duration) -> Outcome {
     let ledger = fixture.ledger.as_ref().ok_or_else(|| invalid("there is no ledger"))?;
     let mut file = OpenOptions::new().append(true).create(true).open(ledger).map_err(failed)?;
     file.write_all(format!("{key}\n").as_bytes()).map_err(failed)?;
-    sleep(takes).await;
+    sleep(takes).await; // allowed: what the tool does
     said(key)
 }
 
