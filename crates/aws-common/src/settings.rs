@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use proxy_core::config::{Problem, duration};
 
-pub use self::queue_url::{QueueKind, endpoint_problem, queue_url_problem};
+pub use self::queue_url::{QueueKind, dead_letter_problem, endpoint_problem, queue_url_problem};
 
 /// The longest long poll (SQS `ReceiveMessage`, `WaitTimeSeconds`).
 pub const LONGEST_WAIT: Duration = Duration::from_secs(20);

@@ -2,6 +2,8 @@
 
 use proxy_core::config::Problem;
 
+use crate::attributes::is_fifo;
+
 /// The longest name of a queue, `.fifo` included (SQS `CreateQueue`, `QueueName`).
 const LONGEST_NAME: usize = 80;
 
@@ -50,6 +52,23 @@ pub fn queue_url_problem(key: &str, url: &str, kind: QueueKind) -> Option<Proble
         return Some(Problem::new(key, format!("is {url:?}, which does not end in a queue's name"), example));
     }
     None
+}
+
+/// What is wrong with `dead_letter_queue_url`, where requests come by the queue at `queue_url`.
+pub fn dead_letter_problem(url: &str, queue_url: &str) -> Option<Problem> {
+    const KEY: &str = "dead_letter_queue_url";
+    if let Some(problem) = queue_url_problem(KEY, url, QueueKind::Any) {
+        return Some(problem);
+    }
+    if url == queue_url {
+        let what = "is the queue_url, so a request that cannot be done would come again for ever";
+        return Some(Problem::new(KEY, what, "write the URL of a queue of its own"));
+    }
+    // AWS, "Using dead-letter queues in Amazon SQS": of a FIFO queue it must be one, too
+    (is_fifo(url) != is_fifo(queue_url)).then(|| {
+        let what = "is of another kind than queue_url: a FIFO queue has a FIFO dead-letter queue, a standard one a standard one";
+        Problem::new(KEY, what, "write the URL of a queue of the same kind")
+    })
 }
 
 /// What is wrong with the address of a service under `key`.

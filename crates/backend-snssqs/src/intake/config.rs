@@ -6,8 +6,8 @@ use aws_common::{
     attributes::is_fifo,
     operator::queue_arn,
     settings::{
-        LARGEST_BATCH, LONGEST_WAIT, QueueKind, endpoint_problem, prefix_problem, queue_url_problem,
-        receive_problems, region_problem,
+        LARGEST_BATCH, LONGEST_WAIT, QueueKind, dead_letter_problem, endpoint_problem, prefix_problem,
+        queue_url_problem, receive_problems, region_problem,
     },
 };
 use proxy_core::{
@@ -88,7 +88,8 @@ impl SnsSqsIntakeConfig {
         let mut problems = Vec::new();
         problems.extend(queue_url_problem("queue_url", &self.queue_url, QueueKind::Any));
         problems.extend(self.topic_problem());
-        problems.extend(self.dead_letter_problem());
+        let letters = self.dead_letter_queue_url.as_deref();
+        problems.extend(letters.and_then(|url| dead_letter_problem(url, &self.queue_url)));
         problems.extend(prefix_problem("own_queue_prefix", &self.own_queue_prefix));
         let endpoint_url = self.endpoint_url.as_deref();
         problems.extend(endpoint_url.and_then(|url| endpoint_problem("endpoint_url", url)));
@@ -123,23 +124,6 @@ impl SnsSqsIntakeConfig {
                 "is a standard topic, to which SNS does not let the FIFO queue of queue_url subscribe",
                 "write the ARN of a FIFO topic, or the URL of a standard queue",
             )
-        })
-    }
-
-    fn dead_letter_problem(&self) -> Option<Problem> {
-        const KEY: &str = "dead_letter_queue_url";
-        let url = self.dead_letter_queue_url.as_deref()?;
-        if let Some(problem) = queue_url_problem(KEY, url, QueueKind::Any) {
-            return Some(problem);
-        }
-        if url == self.queue_url {
-            let what = "is the queue_url, so a request that cannot be done would come again for ever";
-            return Some(Problem::new(KEY, what, "write the URL of a queue of its own"));
-        }
-        // AWS, "Using dead-letter queues in Amazon SQS": of a FIFO queue it must be one, too
-        (is_fifo(url) != is_fifo(&self.queue_url)).then(|| {
-            let what = "is of another kind than queue_url: a FIFO queue has a FIFO dead-letter queue, a standard one a standard one";
-            Problem::new(KEY, what, "write the URL of a queue of the same kind")
         })
     }
 }

@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use aws_common::{
-    attributes::is_fifo,
     client::ClientSettings,
     settings::{
-        LARGEST_BATCH, LONGEST_WAIT, QueueKind, endpoint_problem, prefix_problem, queue_url_problem,
-        receive_problems, region_problem,
+        LARGEST_BATCH, LONGEST_WAIT, QueueKind, dead_letter_problem, endpoint_problem, prefix_problem,
+        queue_url_problem, receive_problems, region_problem,
     },
 };
 use proxy_core::{
@@ -74,7 +73,8 @@ impl SqsIntakeConfig {
         let mut problems = Vec::new();
         problems.extend(queue_url_problem("queue_url", &self.queue_url, QueueKind::Any));
         problems.extend(prefix_problem("own_queue_prefix", &self.own_queue_prefix));
-        problems.extend(self.dead_letter_problem());
+        let letters = self.dead_letter_queue_url.as_deref();
+        problems.extend(letters.and_then(|url| dead_letter_problem(url, &self.queue_url)));
         let endpoint_url = self.endpoint_url.as_deref();
         problems.extend(endpoint_url.and_then(|url| endpoint_problem("endpoint_url", url)));
         problems.extend(self.region.as_deref().and_then(region_problem));
@@ -94,23 +94,6 @@ impl SqsIntakeConfig {
 
     pub(crate) fn client_settings(&self) -> ClientSettings {
         ClientSettings { endpoint_url: self.endpoint_url.clone(), region: self.region.clone() }
-    }
-
-    fn dead_letter_problem(&self) -> Option<Problem> {
-        const KEY: &str = "dead_letter_queue_url";
-        let url = self.dead_letter_queue_url.as_deref()?;
-        if let Some(problem) = queue_url_problem(KEY, url, QueueKind::Any) {
-            return Some(problem);
-        }
-        if url == self.queue_url {
-            let what = "is the queue_url, so a request that cannot be done would come again for ever";
-            return Some(Problem::new(KEY, what, "write the URL of a queue of its own"));
-        }
-        // AWS, "Using dead-letter queues in Amazon SQS": of a FIFO queue it must be one, too
-        (is_fifo(url) != is_fifo(&self.queue_url)).then(|| {
-            let what = "is of another kind than queue_url: a FIFO queue has a FIFO dead-letter queue, a standard one a standard one";
-            Problem::new(KEY, what, "write the URL of a queue of the same kind")
-        })
     }
 }
 
