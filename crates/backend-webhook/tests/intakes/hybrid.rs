@@ -1,5 +1,6 @@
 //! The StreamableHTTP+webhook intake.
 
+mod contract;
 mod door;
 mod operator;
 mod responses;

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "what a test needs must be there")]
 
+mod contract;
 mod desk;
 #[cfg(feature = "streamable-http-webhook")]
 mod hybrid;

@@ -1,6 +1,7 @@
 //! The webhook intake.
 
 mod callbacks;
+mod contract;
 mod door;
 mod operator;
 mod receipts;
