@@ -19,27 +19,26 @@ use tokio::{
 
 /// Webhooks of clients, which take whatever comes.
 pub(crate) struct Webhooks {
-    pub(crate) received: mpsc::Sender<Received>,
-    receiver: mpsc::Receiver<Received>,
+    received: mpsc::Receiver<Received>,
     urls: Vec<(Place, ReplyAddress)>,
-    serving: JoinSet<()>,
 }
 
 impl Webhooks {
-    pub(crate) async fn start(session_header: &'static str) -> Self {
-        let (received, receiver) = mpsc::channel(1024);
+    /// The webhooks, where else what came may be put, and the tasks that serve them.
+    pub(crate) async fn start(session_header: &'static str) -> (Self, mpsc::Sender<Received>, JoinSet<()>) {
+        let (receive, received) = mpsc::channel(1024);
         let (mut urls, mut serving) = (Vec::new(), JoinSet::new());
         for place in [Place::First, Place::Second, Place::Vanished] {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let url = ReplyAddress::Url(format!("http://{}/webhook", listener.local_addr().unwrap()).into());
             urls.push((place, url.clone()));
             if place != Place::Vanished {
-                let state = (received.clone(), url, session_header);
+                let state = (receive.clone(), url, session_header);
                 let router = Router::new().fallback(take).with_state(state);
                 serving.spawn(async move { axum::serve(listener, router).await.unwrap() });
             }
         }
-        Self { received, receiver, urls, serving }
+        (Self { received, urls }, receive, serving)
     }
 
     pub(crate) fn address(&self, place: Place) -> ReplyAddress {
@@ -47,12 +46,7 @@ impl Webhooks {
     }
 
     pub(crate) async fn receive(&mut self) -> Received {
-        self.receiver.recv().await.unwrap()
-    }
-
-    /// Listens no more.
-    pub(crate) async fn go_down(&mut self) {
-        self.serving.shutdown().await;
+        self.received.recv().await.unwrap()
     }
 }
 

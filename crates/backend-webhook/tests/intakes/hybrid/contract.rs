@@ -14,6 +14,7 @@ use testkit::{
 use tokio::{
     net::TcpListener,
     sync::{mpsc, oneshot},
+    task::JoinSet,
 };
 
 use super::Events;
@@ -28,6 +29,7 @@ struct Clients {
     client: Client,
     url: String,
     webhooks: Webhooks,
+    _serving: JoinSet<()>,
     sender: Sender,
 }
 
@@ -43,12 +45,12 @@ impl IntakeTarget for StreamableHttp {
         };
         let config = StreamableHttpIntakeConfig::default();
         let intake = StreamableHttpIntake::connect(config, parts).await.unwrap();
-        let webhooks = Webhooks::start("mcp-session-id").await;
-        let received = webhooks.received.clone();
+        let (webhooks, received, serving) = Webhooks::start("mcp-session-id").await;
         let clients = Clients {
             client: client(),
             url: format!("http://{}/mcp", intake.address()),
             webhooks,
+            _serving: serving,
             sender: Sender::start(move |request, told| read(request, told, received.clone())),
         };
         IntakeConnection { intake: Arc::new(intake), client_side: Box::new(clients) }

@@ -11,7 +11,7 @@ use testkit::{
     intake_contract::{ClientSide, Envelope, IntakeConnection, IntakeTarget, Place, Received, Told},
     intake_contract_tests,
 };
-use tokio::{net::TcpListener, sync::oneshot};
+use tokio::{net::TcpListener, sync::oneshot, task::JoinSet};
 
 use crate::{
     contract::{Sender, Webhooks, body, header},
@@ -24,6 +24,7 @@ struct Clients {
     client: Client,
     url: String,
     webhooks: Webhooks,
+    serving: JoinSet<()>,
     sender: Sender,
 }
 
@@ -38,10 +39,12 @@ impl IntakeTarget for Webhook {
             client: None,
         };
         let intake = WebhookIntake::connect(WebhookIntakeConfig::default(), parts).await.unwrap();
+        let (webhooks, _, serving) = Webhooks::start("x-session-id").await;
         let clients = Clients {
             client: client(),
             url: format!("http://{}/mcp/request", intake.address()),
-            webhooks: Webhooks::start("x-session-id").await,
+            webhooks,
+            serving,
             sender: Sender::start(read),
         };
         IntakeConnection { intake: Arc::new(intake), client_side: Box::new(clients) }
@@ -103,7 +106,7 @@ impl ClientSide for Clients {
     }
 
     async fn go_down(&mut self) -> bool {
-        self.webhooks.go_down().await;
+        self.serving.shutdown().await;
         true
     }
 }
