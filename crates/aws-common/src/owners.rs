@@ -1,5 +1,10 @@
 //! The queues that workers name for the later requests of their sessions, as a proxy sends to them.
 
+use std::sync::{
+    Once,
+    atomic::{AtomicBool, Ordering},
+};
+
 use proxy_core::{
     AddressRules,
     backend::Remote,
@@ -9,6 +14,7 @@ use tokio::time::Instant;
 
 use crate::{
     attributes::{OutgoingMessage, ReplyAddress},
+    sender::BatchingSender,
     sender_pool::SenderPool,
 };
 
@@ -17,19 +23,55 @@ use crate::{
 pub struct Owners {
     rules: AddressRules,
     pool: SenderPool,
+    /// What kept a session's messages with the queue or topic that all workers read, said once.
+    refused: Once,
+    /// AWS did not let us send to one: then it is not tried again.
+    denied: AtomicBool,
 }
 
 impl Owners {
     /// Sends to the queues that the rules allow.
     pub fn new(rules: AddressRules, pool: SenderPool) -> Self {
-        Self { rules, pool }
+        Self { rules, pool, refused: Once::new(), denied: AtomicBool::new(false) }
     }
 
     /// The queue that a session's messages go to, where its far end named one that they may go to.
     pub fn of<'remote>(&self, remote: &'remote Remote) -> Option<&'remote str> {
         let owner = remote.peer.as_deref()?.owner.as_deref()?;
         let allowed = self.rules.allow(&ReplyAddress::Sqs(owner.into())) && self.pool.reaches(owner);
-        allowed.then_some(owner)
+        if !allowed {
+            self.refused.call_once(|| {
+                tracing::warn!(
+                    ?owner,
+                    "a worker named a queue that owner_allow does not: its sessions' requests go by the one that all workers read"
+                );
+            });
+        }
+        (allowed && !self.denied.load(Ordering::Relaxed)).then_some(owner)
+    }
+
+    /// Sends a message to the worker that has its session, where that named a queue that may be written to, otherwise by `shared`, which
+    /// all workers read.
+    ///
+    /// # Errors
+    /// `SessionGone` when the worker is no more; otherwise those of the send.
+    pub async fn carry(
+        &self,
+        remote: &Remote,
+        message: OutgoingMessage,
+        deadline: Instant,
+        shared: &BatchingSender,
+    ) -> Result<(), BackendError> {
+        let Some(owner) = self.of(remote) else { return shared.send(message, deadline).await };
+        match self.send(owner, message.clone(), deadline).await {
+            Err(error) if error.kind() == ErrorKind::Denied => {
+                if !self.denied.swap(true, Ordering::Relaxed) {
+                    tracing::warn!(error = %error, "workers' queues cannot be sent to: requests go by the one that all workers read");
+                }
+                shared.send(message, deadline).await
+            }
+            sent => sent,
+        }
     }
 
     /// Sends a message there; otherwise as [`SenderPool::send`].

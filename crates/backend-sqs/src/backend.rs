@@ -4,7 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use aws_common::{
-    BatchingSender, Envelope, Queue, QueueDestination, QueueMaker, QueuePlan, ReplyAddress, client,
+    BatchingSender, Envelope, Owners, Queue, QueueDestination, QueueMaker, QueuePlan, ReplyAddress,
+    SenderPool, client,
 };
 use aws_sdk_sqs::Client;
 use prometheus_client::registry::Registry;
@@ -15,6 +16,7 @@ use proxy_core::{
     id::InstanceId,
     message::{InvalidParams, Message},
 };
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -25,6 +27,9 @@ use crate::{
 
 /// Its name in the configuration and in metrics.
 pub(crate) const NAME: &str = "sqs";
+
+/// How long it is tried to tell a worker that a session has ended.
+const END_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What a backend is built with, beside its configuration.
 #[derive(Debug)]
@@ -46,13 +51,15 @@ pub struct SqsParts<'registry> {
 /// The proxy's end of SQS.
 ///
 /// Keeps nothing for a session but its reply queue, where each has its own. An asyncmcp server cannot be told that a session has
-/// ended and keeps it for ever.
+/// ended and keeps it for ever; a worker is told. What goes to a worker that named a queue of its own goes there directly, as far as
+/// `owner_allow` lets it.
 #[derive(Debug)]
 pub struct SqsBackend {
     requests: Requests,
     replies: Replies,
     envelope: Envelope,
     sender: BatchingSender,
+    owners: Owners,
     limits: Limits,
 }
 
@@ -80,6 +87,9 @@ impl SqsBackend {
         queue.check_sends().await?;
         let destination = QueueDestination::new(client.clone(), queue.url());
         let sender = BatchingSender::new(destination, queue.name(), message_bytes, metrics.clone());
+        let workers = "the worker's queue";
+        let pool = SenderPool::new(client.clone(), queue.url(), message_bytes, workers, metrics.clone());
+        let owners = Owners::new(config.owner_rules()?, pool);
         let plan = PollPlan::new(&config, &client, &metrics, &parts);
         let maker = || {
             let plan = QueuePlan {
@@ -100,6 +110,7 @@ impl SqsBackend {
             replies,
             envelope,
             sender,
+            owners,
             limits: Limits { message_bytes },
         })
     }
@@ -140,21 +151,33 @@ impl Backend for SqsBackend {
             self.replies.of(route)?
         };
         let message = self.envelope.seal(&outbound, &ReplyAddress::Sqs(reply));
-        drop(outbound);
-        self.sender.send(message, deadline).await?;
+        let Outbound { remote, message: sealed, .. } = outbound;
+        drop(sealed);
+        self.owners.carry(&remote, message, deadline, &self.sender).await?;
         Ok(Sent::default())
     }
 
     async fn run(&self, shutdown: CancellationToken) -> Result<(), BackendError> {
         self.replies.run(shutdown).await;
-        self.sender.close().await;
+        tokio::join!(self.sender.close(), self.owners.close());
         self.replies.delete().await;
         Ok(())
     }
 
     async fn close(&self, remote: &Remote) -> Result<(), BackendError> {
+        let told = match self.envelope.seal_end(remote) {
+            Some(message) => {
+                let deadline = Instant::now() + END_TIMEOUT;
+                self.owners.carry(remote, message, deadline, &self.sender).await
+            }
+            None => Ok(()),
+        };
         self.replies.close(&remote.route).await;
-        Ok(())
+        match told {
+            // it ended with its worker
+            Err(error) if error.kind() == ErrorKind::SessionGone => Ok(()),
+            told => told,
+        }
     }
 }
 

@@ -5,12 +5,14 @@ use std::{collections::BTreeMap, time::Duration};
 use aws_common::{
     attributes::operator_problems,
     client::ClientSettings,
+    neighbourhood,
     settings::{
         LARGEST_BATCH, LONGEST_WAIT, QueueKind, client_id_problem, endpoint_problem, prefix_problem,
         queue_url_problem, receive_problems, region_problem,
     },
 };
 use proxy_core::{
+    AddressRules,
     config::{Problem, duration},
     error::{BackendError, ErrorKind},
 };
@@ -53,6 +55,10 @@ pub struct SqsConfig {
     /// What the name of a created response queue begins with: 1 to 57 of `A-Z a-z 0-9 - _`, 40 with `per_session`. Default
     /// `mcp-proxy-responses`. Queues under it that proxies left behind which died are deleted by those that live.
     pub response_queue_prefix: String,
+    /// Which queues a worker may name for its sessions' later requests (`owner`), which then go there and not to `read_queue_url`: patterns
+    /// of queue URLs, in which `*` stands for any characters. Left out: the queues beside `read_queue_url`, and where that is on this
+    /// machine, all queues on it. With `[]` all requests go to `read_queue_url`.
+    pub owner_allow: Option<Vec<String>>,
     /// A message attribute of the operator's own, put on every request. At most one: SQS takes ten, and the protocol needs the
     /// other nine.
     pub message_attributes: BTreeMap<String, String>,
@@ -82,6 +88,7 @@ impl Default for SqsConfig {
             max_messages: LARGEST_BATCH,
             visibility_timeout: Duration::from_secs(30),
             response_queue_prefix: "mcp-proxy-responses".to_owned(),
+            owner_allow: None,
             message_attributes: BTreeMap::new(),
         }
     }
@@ -116,6 +123,9 @@ impl SqsConfig {
         problems.extend(self.region.as_deref().and_then(region_problem));
         problems.extend(prefix_problem("response_queue_prefix", &self.response_queue_prefix));
         problems.extend(receive_problems(self.wait_time, self.visibility_timeout, self.max_messages));
+        if let Some(patterns) = &self.owner_allow {
+            problems.extend(AddressRules::configured("owner_allow", patterns).err().into_iter().flatten());
+        }
         problems.extend(operator_problems(&self.message_attributes));
         problems
     }
@@ -132,6 +142,20 @@ impl SqsConfig {
 
     pub(crate) fn client_settings(&self) -> ClientSettings {
         ClientSettings { endpoint_url: self.endpoint_url.clone(), region: self.region.clone() }
+    }
+
+    /// Which queues a worker may name.
+    pub(crate) fn owner_rules(&self) -> Result<AddressRules, BackendError> {
+        let Some(patterns) = &self.owner_allow else {
+            return Ok(AddressRules::neighbourhood(neighbourhood(
+                &self.read_queue_url,
+                self.region.as_deref(),
+            )));
+        };
+        AddressRules::configured("owner_allow", patterns).map_err(|problems| {
+            let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            BackendError::new(ErrorKind::Config, "start", problems.join("; "))
+        })
     }
 
     fn per_session_problems(&self) -> Vec<Problem> {

@@ -3,7 +3,7 @@
 use aws_common::operator::{Statement, policy, queue_arn};
 use proxy_core::operator::Policy;
 
-use crate::{ResponseQueue, SqsConfig};
+use crate::{ResponseQueue, SqsConfig, SqsIntakeConfig};
 
 /// The least-privilege policies for the proxy and for the server.
 ///
@@ -22,6 +22,10 @@ pub fn policies(config: &SqsConfig) -> Vec<Policy> {
         actions.push("sqs:GetQueueAttributes");
     }
     let mut proxy = vec![sends, Statement::allow("Answers", actions, answers.clone())];
+    let workers = workers_arns(config);
+    if !workers.is_empty() {
+        proxy.push(Statement::allow("Workers", ["sqs:SendMessage"], workers));
+    }
     if config.response_queue_url.is_none() {
         let actions = ["sqs:CreateQueue", "sqs:DeleteQueue", "sqs:ListQueueTags", "sqs:TagQueue"];
         proxy.push(Statement::allow("OwnQueues", actions, answers));
@@ -37,6 +41,17 @@ fn answers_arn(config: &SqsConfig) -> String {
     }
     let parent = config.read_queue_url.rsplit_once('/').map_or("", |(parent, _)| parent);
     arn(config, &format!("{parent}/{}-*", config.response_queue_prefix))
+}
+
+/// The queues that workers create for their sessions' requests, as far as `owner_allow` lets the proxy send to them.
+fn workers_arns(config: &SqsConfig) -> Vec<String> {
+    let Some(patterns) = &config.owner_allow else {
+        let parent = config.read_queue_url.rsplit_once('/').map_or("", |(parent, _)| parent);
+        let prefix = SqsIntakeConfig::default().own_queue_prefix;
+        return vec![arn(config, &format!("{parent}/{prefix}-*"))];
+    };
+    // a pattern of topics is no worker's queue
+    patterns.iter().filter(|pattern| !pattern.starts_with("arn:")).map(|url| arn(config, url)).collect()
 }
 
 fn arn(config: &SqsConfig, url: &str) -> String {

@@ -7,6 +7,7 @@ mod doctor;
 mod economy;
 mod fifo;
 mod harness;
+mod owner;
 mod per_session;
 mod policy;
 mod polling;

@@ -14,10 +14,13 @@ use crate::{
     harness::{
         PROXY, REPLIES, REQUESTS, Setup, World, answer, call, emulator, eventually, outbound, reply, take,
     },
+    owner::owned,
     reaping::left_behind,
 };
 
 const PREFIX: &str = "mcp-proxy-responses-";
+/// What a worker's own queue is called.
+const WORKER: &str = "mcp-worker-";
 const INITIALIZE: &str = r#"{"jsonrpc":"2.0","id":"1","method":"initialize","params":{}}"#;
 
 /// Each action with each resource that the policy for `principal` allows.
@@ -40,12 +43,12 @@ fn documented(config: &SqsConfig, principal: &str) -> BTreeSet<(String, String)>
     allowed
 }
 
-/// Each permission that this access key used, and on what; all created queues are one.
+/// Each permission that this access key used, and on what; all created queues of a kind are one.
 fn used(emulator: &Emulator, access_key: &str) -> BTreeSet<(String, String)> {
     let ours = emulator.uses().into_iter().filter(|used| used.access_key == access_key);
     ours.map(|used| {
-        let created = used.resource.starts_with(PREFIX);
-        (used.permission, if created { format!("{PREFIX}*") } else { used.resource })
+        let created = [PREFIX, WORKER].into_iter().find(|prefix| used.resource.starts_with(prefix));
+        (used.permission, created.map_or(used.resource, |prefix| format!("{prefix}*")))
     })
     .collect()
 }
@@ -59,6 +62,8 @@ async fn main_paths(world: &mut World, replies: Option<&str>) {
     let url = body["params"]["response_queue_url"].as_str().unwrap().to_owned();
     assert!(replies.is_none_or(|name| url.ends_with(name)));
     world.backend.send(outbound(&route, &call(1))).await.unwrap();
+    let owner = world.emulator.create_queue(&format!("{WORKER}{}", world.instance.as_str()), &[]).unwrap();
+    world.backend.send(owned(&route, &call(1), &owner)).await.unwrap();
     world.backend.check().await.unwrap();
     world.inbox.settle_next([Settlement::Now(Disposition::Busy)]);
     for id in [1, 2] {
