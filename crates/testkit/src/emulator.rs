@@ -1,8 +1,8 @@
-//! An emulator of SQS, SNS and a little of STS in this process: on one port of 127.0.0.1, with AWS's limits and with
+//! An emulator of SQS, SNS and a little of STS and S3 in this process: on one port of 127.0.0.1, with AWS's limits and with
 //! faults on demand.
 //!
 //! It speaks what the AWS SDKs and boto3 speak: JSON for SQS, the Query protocol for SNS (topics, subscriptions of queues,
-//! publishing) and for STS's `GetCallerIdentity`. Rules and errors are those of AWS's documentation; the tests name the
+//! publishing) and for STS's `GetCallerIdentity`, and REST for the objects of S3, by path. Rules and errors are those of AWS's documentation; the tests name the
 //! pages.
 //!
 //! It differs from AWS
@@ -34,13 +34,14 @@ mod error;
 mod faults;
 mod http;
 mod query;
+mod s3;
 mod sns;
 mod sqs;
 mod sts;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -168,6 +169,21 @@ impl Emulator {
     /// When there is no such queue.
     pub fn let_send(&self, topic_arns: &[&str], queue_url: &str) -> Result<(), ServiceError> {
         self.service.account.let_send(topic_arns, queue_url)
+    }
+
+    /// Creates a bucket, unless it is there. No call is counted.
+    pub fn create_bucket(&self, name: &str) {
+        self.service.account.state().s3.create_bucket(name);
+    }
+
+    /// Puts an object into a bucket that is there. No call is counted.
+    pub fn put_object(&self, bucket: &str, key: &str, body: impl Into<Vec<u8>>) {
+        self.service.account.state().s3.insert(bucket, key, body.into().into());
+    }
+
+    /// The objects of a bucket, by key. Keys are as they stood in URLs. No call is counted.
+    pub fn objects(&self, bucket: &str) -> BTreeMap<String, Vec<u8>> {
+        self.service.account.state().s3.objects(bucket)
     }
 
     /// Holds back every filter policy that is set from now on: its subscription stays as it is, a new one unfiltered,

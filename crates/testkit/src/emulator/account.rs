@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::faults::Faults;
+use super::s3::S3;
 use super::sns::Sns;
 use super::sqs::queue::{Depth, Queue};
 
@@ -33,6 +34,7 @@ pub(super) struct State {
     pub(super) deleted: HashMap<String, Instant>,
     pub(super) tag_calls: VecDeque<Instant>,
     pub(super) sns: Sns,
+    pub(super) s3: S3,
     pub(super) faults: Faults,
 }
 
@@ -61,6 +63,7 @@ impl Account {
             deleted: HashMap::new(),
             tag_calls: VecDeque::new(),
             sns: Sns::default(),
+            s3: S3::default(),
             faults: faults.clone(),
         };
         Self { state: Mutex::new(state), faults, stopping: CancellationToken::new() }

@@ -8,6 +8,7 @@ pub(super) enum Api {
     Sqs,
     Sns,
     Sts,
+    S3,
 }
 
 impl Api {
@@ -17,6 +18,7 @@ impl Api {
             Self::Sqs => "sqs",
             Self::Sns => "sns",
             Self::Sts => "sts",
+            Self::S3 => "s3",
         }
     }
 
@@ -26,6 +28,7 @@ impl Api {
             Self::Sqs => "http://queue.amazonaws.com/doc/2012-11-05/",
             Self::Sns => "http://sns.amazonaws.com/doc/2010-03-31/",
             Self::Sts => "https://sts.amazonaws.com/doc/2011-06-15/",
+            Self::S3 => "http://s3.amazonaws.com/doc/2006-03-01/",
         }
     }
 
@@ -43,13 +46,14 @@ impl Api {
         match self {
             Self::Sqs => ServiceError::throttled(),
             Self::Sns | Self::Sts => ServiceError::new("Throttling", 400, "Rate exceeded"),
+            Self::S3 => ServiceError::new("SlowDown", 503, "Please reduce your request rate."),
         }
     }
 
     /// The service's own failure.
     pub(super) fn internal(self) -> ServiceError {
         let mut error = ServiceError::internal();
-        if self == Self::Sns {
+        if matches!(self, Self::Sns | Self::S3) {
             error.code = "InternalError".into();
         }
         error
