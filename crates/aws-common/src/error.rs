@@ -160,6 +160,7 @@ fn kind_of(code: &str, status: u16) -> ErrorKind {
         | "InvalidAddress"
         | "NotFound"
         | "NotFoundException"
+        | "NoSuchBucket"
         | "ResourceNotFound"
         | "ResourceNotFoundException" => ErrorKind::Config,
         "BatchRequestTooLong" | MESSAGE_TOO_LONG => ErrorKind::TooLarge,

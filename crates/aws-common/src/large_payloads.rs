@@ -115,8 +115,9 @@ impl LargePayloads {
             let most = self.config.max_message;
             let message =
                 format!("the message has {size} bytes, where large payloads of at most {most} are possible");
-            return Err(BackendError::new(ErrorKind::TooLarge, "send", message)
-                .with_delivery(Delivery::NotSent));
+            return Err(
+                BackendError::new(ErrorKind::TooLarge, "send", message).with_delivery(Delivery::NotSent)
+            );
         }
         let pointer = Pointer::new(&self.config.bucket, format!("{}{}", self.config.prefix, random_name()?));
         self.bucket.put(pointer.key(), body).await?;

@@ -79,7 +79,11 @@ impl LargePayloadsConfig {
             ));
         }
         if self.threshold == Some(0) {
-            problems.push(Problem::new("threshold", "is 0", "write a size such as \"256KiB\", or leave it out"));
+            problems.push(Problem::new(
+                "threshold",
+                "is 0",
+                "write a size such as \"256KiB\", or leave it out",
+            ));
         }
         if !(1..=LARGEST_MESSAGE).contains(&self.max_message) {
             problems.push(Problem::new(
@@ -96,14 +100,15 @@ impl LargePayloadsConfig {
 
 /// S3, "General purpose bucket naming rules".
 fn is_bucket(name: &str) -> bool {
-    let outer = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+    let outer =
+        |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
     (3..=63).contains(&name.len())
         && outer(name.bytes().next())
         && outer(name.bytes().last())
         && !name.contains("..")
-        && name.bytes().all(|byte| {
-            byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'.')
-        })
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'.'))
 }
 
 /// Whether it is nothing, or folders.
@@ -112,6 +117,8 @@ fn is_prefix(prefix: &str) -> bool {
     prefix.len() <= LONGEST_PREFIX
         && folders.split('/').all(|folder| {
             !matches!(folder, "" | "." | "..")
-                && folder.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+                && folder
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
         })
 }
