@@ -10,6 +10,7 @@ use proxy_core::{
 use rustix::process::{Pid, Signal, WaitOptions, kill_process_group, test_kill_process_group, waitpgid};
 use tokio::{
     process::{Child, ChildStderr},
+    task::spawn_blocking,
     time::{Instant, sleep, timeout_at},
 };
 
@@ -18,11 +19,13 @@ use super::{
     launch::{Ended, Running},
     limits::{Breach, Watched},
     stderr::Stderr,
+    usage,
     watchdog::{Registration, Watchdog},
 };
 
-/// How often is looked whether what a server started has ended.
-const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// The pauses between looks whether what a server started has ended.
+const LOOK_FIRST: Duration = Duration::from_millis(10);
+const LOOK_LAST: Duration = Duration::from_millis(200);
 
 /// How long processes that were killed may take to be gone.
 const KILL_TIME: Duration = Duration::from_secs(1);
@@ -92,15 +95,33 @@ impl Group {
         if !self.leader_ended(until).await {
             return false;
         }
+        let mut pause = LOOK_FIRST;
         loop {
             self.wait_for_orphans();
             if test_kill_process_group(self.id) == Err(rustix::io::Errno::SRCH) {
                 return true;
             }
+            if !self.is_alive().await {
+                // one that began while others were looked at would have been missed
+                self.signal(Signal::KILL);
+                return true;
+            }
             if Instant::now() >= until {
                 return false;
             }
-            sleep(LOOK_EVERY).await;
+            sleep(pause).await;
+            pause = LOOK_LAST.min(2 * pause);
+        }
+    }
+
+    /// Whether some of it runs: what has ended counts to the group until it is waited for, and some first processes take their time.
+    async fn is_alive(&self) -> bool {
+        let id = self.id();
+        let looking = spawn_blocking(move || usage::is_known().then(|| usage::of_groups(&[id])));
+        match looking.await {
+            Ok(Some(Ok(usages))) => usages.get(&id).is_none_or(|usage| usage.processes > 0),
+            // nobody tells, so the time decides
+            _ => true,
         }
     }
 
