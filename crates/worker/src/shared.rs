@@ -41,6 +41,8 @@ pub(crate) struct Shared {
     pub(crate) draining: CancellationToken,
     /// Fires when every session has to end.
     pub(crate) over: CancellationToken,
+    /// Fires when what is not settled by then is given back.
+    pub(crate) given_up: CancellationToken,
 }
 
 impl Shared {

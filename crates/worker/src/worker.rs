@@ -97,6 +97,7 @@ impl Worker {
             tasks: TaskTracker::new(),
             draining: CancellationToken::new(),
             over: CancellationToken::new(),
+            given_up: CancellationToken::new(),
         };
         Ok(Arc::new(Self { shared: Arc::new(shared) }))
     }
@@ -145,19 +146,30 @@ impl Worker {
             Some(ended) = parts.join_next() => Some(ended),
         };
         let deadline = Instant::now() + grace;
+        let last_steps = LAST_STEPS.min(grace / 4);
         shared.draining.cancel();
         stopping.drain.cancel();
         let failure = match first {
-            Some(ended) => Some(too_early(ended)),
-            None => self.drain(&mut parts, deadline - LAST_STEPS.min(grace / 4)).await.err(),
+            Some(ended) => {
+                // Nothing can be answered any more, but the servers have to hear of the end.
+                shared.proxy.drain(Instant::now() + last_steps).await;
+                Some(too_early(ended))
+            }
+            None => self.drain(&mut parts, deadline - last_steps).await.err(),
         };
         shared.over.cancel();
         shared.tasks.close();
-        let answered = tokio::time::timeout_at(deadline, shared.tasks.wait()).await.is_ok();
+        let answered = tokio::time::timeout_at(deadline - last_steps / 2, shared.tasks.wait()).await.is_ok();
+        if !answered {
+            tracing::warn!("answers are given up by the end of the grace period");
+        }
+        shared.given_up.cancel();
         stopping.stop.cancel();
         stop_backend.cancel();
         let stopped = tokio::time::timeout_at(deadline, stopped(&mut parts)).await;
-        shared.ledger.close().await;
+        if tokio::time::timeout(LAST_STEPS, shared.ledger.close()).await.is_err() {
+            tracing::warn!("the ledger was not closed in time");
+        }
         match (failure, stopped) {
             (Some(failure), _) | (None, Ok(Err(failure))) => Err(failure),
             (None, Ok(Ok(()))) if answered => Ok(()),

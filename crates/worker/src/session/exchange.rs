@@ -46,7 +46,7 @@ pub(super) struct Exchange {
 pub(super) struct Finished {
     pub(super) id: RequestId,
     pub(super) settled: Settled,
-    /// Its answer, if it was `initialize`.
+    /// Its answer, if it was an `initialize` that opened the session.
     pub(super) initialize: Option<Box<str>>,
     /// Its client cancelled it.
     pub(super) is_cancelled: bool,
@@ -151,7 +151,8 @@ impl Exchange {
             sent => sent,
         };
         let settled = self.shared.after_answer(sent, &self.delivery);
-        let initialize = self.is_initialize().then(|| answer.into_text().into());
+        let opens = self.is_initialize() && !answer.is_error();
+        let initialize = opens.then(|| answer.into_text().into());
         Finished { initialize, ..self.finished(settled) }
     }
 

@@ -31,6 +31,9 @@ use crate::{
 /// How long requests wait for a `notifications/initialized` that they overtook.
 const HANDSHAKE_TIME: Duration = Duration::from_secs(1);
 
+/// The longest `session_timeout` that makes a difference.
+const FOREVER: Duration = Duration::from_hours(24 * 365);
+
 /// Owns a session.
 #[derive(Debug)]
 pub(crate) struct Host {
@@ -99,8 +102,9 @@ impl Host {
     /// Runs the session until it ends.
     pub(crate) async fn run(mut self) {
         let shared = Arc::clone(&self.shared);
+        let timeout = shared.config.session_timeout.min(FOREVER);
         let reason = loop {
-            let idle_at = self.last_used + shared.config.session_timeout;
+            let idle_at = self.last_used + timeout;
             let held_until = self.held_until;
             tokio::select! {
                 biased;
@@ -108,11 +112,11 @@ impl Host {
                 Some(finished) = self.exchanges.join_next() => {
                     self.finish(finished);
                     if self.is_lost() {
-                        break "session_gone";
+                        break self.loss();
                     }
                 }
                 Some(_) = self.listening.join_next() => if self.is_lost() {
-                    break "session_gone";
+                    break self.loss();
                 },
                 mail = self.mail.recv() => match mail {
                     None | Some(Mail::End) => break "session_closed",
@@ -120,7 +124,7 @@ impl Host {
                         self.last_used = Instant::now();
                         self.take(mail).await;
                         if self.is_lost() {
-                            break "session_gone";
+                            break self.loss();
                         }
                     }
                 },
@@ -364,6 +368,11 @@ impl Host {
             delivery,
             unwanted: self.unwanted.clone(),
         }
+    }
+
+    /// The word for what the core ended the session for.
+    fn loss(&self) -> &'static str {
+        if self.opened_with.is_some() { "session_gone" } else { "handshake_failed" }
     }
 
     /// Whether the core has no such session any more.

@@ -86,7 +86,7 @@ impl Worker {
                 let (settle, settled) = oneshot::channel();
                 let incoming = Incoming { request, call, place, context, delivery, settle };
                 room.send(Mail::Request(Box::new(incoming)));
-                taken(Receipt::Accepted, settled_later(settled))
+                taken(Receipt::Accepted, self.settled_later(settled))
             }
         }
     }
@@ -185,7 +185,28 @@ impl Worker {
         settling: impl Future<Output = Settled> + Send + 'static,
     ) -> BoxFuture<'static, Settled> {
         let task = self.shared.tasks.spawn(settling);
-        Box::pin(async move { task.await.unwrap_or_else(|_| give_back()) })
+        self.unless_given_up(async move { task.await.ok() })
+    }
+
+    /// Settles as the session says.
+    pub(super) fn settled_later(&self, settled: oneshot::Receiver<Settled>) -> BoxFuture<'static, Settled> {
+        self.unless_given_up(async move { settled.await.ok() })
+    }
+
+    /// Settles so. What ends without a word was not got to: it is given back, and the ledger says how far it had come.
+    fn unless_given_up(
+        &self,
+        settled: impl Future<Output = Option<Settled>> + Send + 'static,
+    ) -> BoxFuture<'static, Settled> {
+        let given_up = self.shared.given_up.clone();
+        Box::pin(async move {
+            let settled = tokio::select! {
+                biased;
+                settled = settled => settled,
+                () = given_up.cancelled() => None,
+            };
+            settled.unwrap_or_else(give_back)
+        })
     }
 }
 
@@ -195,11 +216,6 @@ pub(super) fn taken(receipt: Receipt, settled: BoxFuture<'static, Settled>) -> T
 
 pub(super) fn settled_as(settled: Settled) -> BoxFuture<'static, Settled> {
     Box::pin(future::ready(settled))
-}
-
-/// Settles as the session says. One that ends without a word had not got to it.
-pub(super) fn settled_later(settled: oneshot::Receiver<Settled>) -> BoxFuture<'static, Settled> {
-    Box::pin(async move { settled.await.unwrap_or_else(|_| give_back()) })
 }
 
 pub(super) fn message_of(arrival: &Arrival) -> Option<&Message> {

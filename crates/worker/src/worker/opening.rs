@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use super::{
     Worker,
-    desk::{settled_as, settled_later, taken},
+    desk::{settled_as, taken},
 };
 use crate::{
     courier::{Courier, may_write},
@@ -102,7 +102,7 @@ impl Worker {
         };
         let host = Host::new(Arc::clone(&self.shared), session, mail, opening);
         self.shared.tasks.spawn(host.run());
-        taken(Receipt::Opened(id), settled_later(settled))
+        taken(Receipt::Opened(id), self.settled_later(settled))
     }
 
     /// Where the session's messages will go.

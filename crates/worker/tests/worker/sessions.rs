@@ -181,6 +181,43 @@ async fn a_session_that_its_server_lost_is_gone() {
 }
 
 #[tokio::test]
+async fn a_handshake_that_fails_is_answered_and_leaves_no_session() {
+    let bench = Setup::default().start();
+    let mut client = bench.transport.proxy();
+    let failure = BackendError::new(ErrorKind::Config, "send", "the program of the server does not exist");
+    bench.backend.fail_next_send(failure);
+    client.initialize(Some("session-1"), "a");
+    let answer = receive(&mut client).await;
+    assert_eq!(reason(&answer, "a"), "config");
+    assert!(!context(&answer).gone);
+    in_time(bench.intake.wait_for_closed(1)).await;
+    assert_eq!(bench.metric(r#"mcp_worker_sessions_closed_total{reason="handshake_failed"}"#), 1);
+    assert!(bench.open(&mut client, "session-1").await.body.contains("protocolVersion"));
+    bench.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_initialize_that_comes_again_meanwhile_opens_no_second_session() {
+    let bench = Setup::default().start();
+    let mut client = bench.transport.peer();
+    bench.intake.hold_replies();
+    client.initialize(None, "a");
+    in_time(bench.intake.wait_for_held_replies(1)).await;
+    bench.transport.redeliver();
+    // it is taken before this one
+    client.initialize(Some("session-2"), "b");
+    in_time(bench.intake.wait_for_held_replies(2)).await;
+    bench.intake.release_replies();
+    let mut answered = [json(&receive(&mut client).await), json(&receive(&mut client).await)];
+    answered.sort_by_key(|answer| answer["id"].to_string());
+    assert_eq!((&answered[0]["id"], &answered[1]["id"]), (&"a".into(), &"b".into()));
+    bench.wait_until_settled().await;
+    assert_eq!((bench.worker.active_sessions(), bench.received("initialize")), (2, 2));
+    assert!(client.try_receive().is_none());
+    bench.stop().await.unwrap();
+}
+
+#[tokio::test]
 async fn an_idle_session_ends() {
     let bench = Setup::with(r#"{"session_timeout": "10m"}"#).start();
     let mut client = bench.transport.proxy();

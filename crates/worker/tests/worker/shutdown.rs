@@ -2,7 +2,7 @@
 
 use proxy_core::intake::Intake;
 use testkit::MemoryTransport;
-use worker::Ledger;
+use worker::{Ledger, WorkerError};
 
 use crate::bench::{Setup, in_time, reason, receive, text, tool};
 
@@ -48,4 +48,19 @@ async fn what_does_not_finish_is_cut_off() {
     bench.shutdown.cancel();
     assert_eq!(reason(&receive(&mut client).await, "a"), "shutting_down");
     bench.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_answer_that_nobody_takes_does_not_hold_up_the_end_and_is_not_lost() {
+    let bench = Setup { grace: std::time::Duration::from_secs(2), ..Setup::default() }.start();
+    let mut client = bench.transport.proxy();
+    bench.open(&mut client, "session-1").await;
+    bench.wait_until_settled().await;
+    bench.intake.hold_replies();
+    client.request("session-1", "a", "tools/call", &tool("echo", "{}"));
+    in_time(bench.intake.wait_for_held_replies(1)).await;
+    let transport = bench.transport.clone();
+    let ended = bench.stop().await;
+    assert!(matches!(ended, Err(WorkerError::Grace(_))), "{ended:?}");
+    assert_eq!(transport.unacknowledged(), 1, "the request is given back");
 }
