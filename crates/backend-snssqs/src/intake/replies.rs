@@ -10,7 +10,7 @@ use proxy_core::{
     intake::{Reply, ReplyTo},
     message::Message,
 };
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::{
     clients::Clients,
@@ -32,10 +32,8 @@ pub(super) struct Replies {
 impl Replies {
     /// Writes to topics, and to queues where the one at `queue_url` is.
     pub(super) fn new(clients: Clients, queue_url: &str, metrics: BackendMetrics) -> Self {
-        let pool = |metrics| {
-            SenderPool::new(clients.sqs.clone(), queue_url, DEFAULT_MESSAGE_BYTES, "the reply queue", metrics)
-        };
-        let queues = pool(metrics.clone());
+        let (client, bytes) = (clients.sqs.clone(), DEFAULT_MESSAGE_BYTES);
+        let queues = SenderPool::new(client, queue_url, bytes, "the reply queue", metrics.clone());
         Self { clients, topics: Senders::default(), queues, metrics }
     }
 
@@ -44,23 +42,23 @@ impl Replies {
         if reply.session.is_none() {
             reply.session = session_of(&reply.message);
         }
-        let deadline = reply.deadline;
-        match reply.request.as_ref().unwrap_or(&reply.to) {
-            ReplyTo::Address(ReplyAddress::Sns(arn)) => {
-                let message = seal_reply(&reply, arn);
-                let sent = self.topic(arn, deadline).await?.send(message, deadline).await;
+        let (address, deadline) = (address_of(&reply)?.clone(), reply.deadline);
+        match address {
+            ReplyAddress::Sns(arn) => {
+                let message = seal_reply(&reply, &arn);
+                drop(reply);
+                let sent = self.topic(&arn, deadline).await?.send(message, deadline).await;
                 if sent.as_ref().is_err_and(|error| error.kind() == ErrorKind::Config) {
-                    self.topics.forget(arn);
+                    self.topics.forget(&arn);
                 }
                 sent
             }
-            ReplyTo::Address(ReplyAddress::Sqs(url)) => {
-                self.queues.send(url, seal_reply(&reply, url), deadline).await
+            ReplyAddress::Sqs(url) => {
+                let message = seal_reply(&reply, &url);
+                drop(reply);
+                self.queues.send(&url, message, deadline).await
             }
-            ReplyTo::Address(ReplyAddress::Url(_)) | ReplyTo::Response(_) => {
-                let message = "answers go to topics and queues, and the client named neither";
-                Err(BackendError::new(ErrorKind::Config, "send", message))
-            }
+            ReplyAddress::Url(_) => Err(nowhere()),
         }
     }
 
@@ -75,11 +73,28 @@ impl Replies {
             return Ok(sender);
         }
         let topic = Topic::new(&self.clients.sns_for(arn), arn, "response topic", &self.metrics);
-        let limit = message_bytes(&topic, deadline).await?;
+        let limit = timeout_at(deadline, message_bytes(&topic, deadline)).await;
+        let limit = limit.map_err(|_| {
+            let message = format!("{} did not answer in time", topic.name());
+            BackendError::new(ErrorKind::Unavailable, "send", message)
+        })??;
         let made =
             || BatchingSender::new(TopicDestination::new(&topic), topic.name(), limit, self.metrics.clone());
         Ok(self.topics.get_or_make(arn, made))
     }
+}
+
+/// Where the request that a reply answers, or belongs to, wants it; else where its session does.
+fn address_of(reply: &Reply) -> Result<&ReplyAddress, BackendError> {
+    match reply.request.as_ref().unwrap_or(&reply.to) {
+        ReplyTo::Address(address) => Ok(address),
+        ReplyTo::Response(_) => Err(nowhere()),
+    }
+}
+
+fn nowhere() -> BackendError {
+    let message = "answers go to topics and queues, and the client named neither";
+    BackendError::new(ErrorKind::Config, "send", message)
 }
 
 /// What the topic takes: as it says, or as those do that do not say where it is not ours to look at.
