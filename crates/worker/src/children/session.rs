@@ -9,7 +9,10 @@ use proxy_core::{
     id::RouteKey,
     message::RequestId,
 };
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::{
+    io::AsyncWriteExt as _,
+    time::{Instant, timeout, timeout_at},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -171,8 +174,11 @@ impl Life {
             _ => self.shared.stop_grace,
         };
         let Self { letters, .. } = self;
-        // what waits was not sent; the closed input is what tells the server to end (basic/lifecycle, shutdown, stdio)
-        drop((letters, input));
+        // what waits was not sent
+        drop(letters);
+        // the closed input tells the server to end (basic/lifecycle, shutdown, stdio); one half of a stream is closed by shutdown alone
+        drop(timeout(SETTLE_TIME, input.shutdown()).await);
+        drop(input);
         let mut ending = running.end(grace);
         loop {
             // its output is read on, or it could not write its last and end
@@ -216,7 +222,7 @@ impl Life {
         let quote = words.map(|words| format!("; its last words: \"{words}\"")).unwrap_or_default();
         let kind = if was_answered { ErrorKind::SessionGone } else { cause.kind() };
         if !matches!(cause, Cause::Stopped) {
-            tracing::warn!(route = ?self.route, reason, "the server process {what}");
+            tracing::warn!(route = ?self.route, reason, what, "a server process is gone before its session");
         }
         let (during, later) = if was_answered {
             (

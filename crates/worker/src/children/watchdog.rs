@@ -29,7 +29,7 @@ use super::processes::Launcher;
 
 /// The delays until a watchdog that ended is started again.
 const FIRST_DELAY: Duration = Duration::from_millis(50);
-const LONGEST_DELAY: Duration = Duration::from_secs(30);
+const LONGEST_DELAY: Duration = Duration::from_secs(5);
 
 /// How long a watchdog that is not needed any more may take to end.
 const FAREWELL_TIME: Duration = Duration::from_secs(2);

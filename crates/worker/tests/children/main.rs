@@ -4,6 +4,7 @@
 
 mod ending;
 mod harness;
+mod in_process;
 mod limits;
 mod messages;
 mod proxy;

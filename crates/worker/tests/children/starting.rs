@@ -20,22 +20,22 @@ use crate::harness::{HELPER, Held, Rig, changed, launcher, server, shell};
 #[tokio::test]
 async fn each_session_has_a_server_of_its_own() {
     let rig = Rig::new(&server());
-    let clients = join_all((0..8).map(|_| rig.open())).await;
+    let clients = join_all((0..32).map(|_| rig.open())).await;
     let answers = clients.iter().enumerate().map(|(number, client)| async move {
         let answer = client.call("echo", &format!("{{\"number\":{number}}}")).await.unwrap();
         assert_eq!(answer["result"]["number"], number);
     });
     join_all(answers).await;
-    assert_eq!(rig.metric("mcp_worker_children").as_deref(), Some("8"));
+    assert_eq!(rig.metric("mcp_worker_children").as_deref(), Some("32"));
     clients[0].close().await;
-    assert_eq!(rig.metric("mcp_worker_children").as_deref(), Some("7"));
+    assert_eq!(rig.metric("mcp_worker_children").as_deref(), Some("31"));
     assert_eq!(clients[0].send("echo", "{}").await.unwrap_err().kind(), ErrorKind::SessionGone);
     assert!(clients[1].call("echo", "{}").await.is_ok());
     rig.shut_down().await;
     assert_eq!(rig.metric("mcp_worker_children").as_deref(), Some("0"));
     let ended = |reason| rig.metric(&format!("mcp_worker_children_ended_total{{reason=\"{reason}\"}}"));
     assert_eq!(ended("session_ended").as_deref(), Some("1"));
-    assert_eq!(ended("shutting_down").as_deref(), Some("7"));
+    assert_eq!(ended("shutting_down").as_deref(), Some("31"));
 }
 
 #[tokio::test]
