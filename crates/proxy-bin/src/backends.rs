@@ -28,7 +28,39 @@ pub(crate) struct Parts<'registry> {
     pub(crate) request_timeout_max: Duration,
     /// Where metrics are registered.
     pub(crate) registry: &'registry mut Registry,
+    /// The clients of AWS's services.
+    #[cfg_attr(
+        not(any(feature = "snssqs", feature = "sqs")),
+        expect(dead_code, reason = "webhooks have nothing to do with AWS")
+    )]
+    pub(crate) clients: Clients,
 }
+
+/// The clients of AWS's services to use in the place of those that configuration and environment make.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Clients {
+    /// Those of this emulator.
+    #[cfg(all(feature = "demo", any(feature = "snssqs", feature = "sqs")))]
+    pub(crate) emulator: Option<Arc<testkit::emulator::Emulator>>,
+}
+
+/// A client from the emulator's own method of this name, if there is an emulator.
+#[cfg(any(feature = "snssqs", feature = "sqs"))]
+macro_rules! client {
+    ($clients:expr, $method:ident) => {{
+        #[cfg(feature = "demo")]
+        let client = $clients.emulator.as_ref().map(|emulator| emulator.$method());
+        #[cfg(not(feature = "demo"))]
+        let client = {
+            let Clients {} = $clients;
+            None
+        };
+        client
+    }};
+}
+
+#[cfg(any(feature = "snssqs", feature = "sqs"))]
+pub(crate) use client;
 
 /// A backend, and what to say about it at start.
 #[derive(Debug)]
@@ -99,8 +131,9 @@ pub(crate) async fn provision(
 
 #[cfg(feature = "sqs")]
 async fn sqs(config: backend_sqs::SqsConfig, parts: Parts<'_>) -> Result<Connected, BackendError> {
-    let Parts { inbox, instance, request_timeout_max, registry } = parts;
-    let parts = backend_sqs::SqsParts { inbox, instance, request_timeout_max, registry, client: None };
+    let Parts { inbox, instance, request_timeout_max, registry, clients } = parts;
+    let client = client!(&clients, client);
+    let parts = backend_sqs::SqsParts { inbox, instance, request_timeout_max, registry, client };
     let requests = config.read_queue_url.clone();
     let backend = backend_sqs::SqsBackend::connect(config, parts).await?;
     let answers = backend.reply_queue_url().unwrap_or("a queue for each session").to_owned();
@@ -109,9 +142,9 @@ async fn sqs(config: backend_sqs::SqsConfig, parts: Parts<'_>) -> Result<Connect
 
 #[cfg(feature = "snssqs")]
 async fn snssqs(config: backend_snssqs::SnsSqsConfig, parts: Parts<'_>) -> Result<Connected, BackendError> {
-    let Parts { inbox, instance, request_timeout_max, registry } = parts;
-    let parts =
-        backend_snssqs::SnsSqsParts { inbox, instance, request_timeout_max, registry, sns: None, sqs: None };
+    let Parts { inbox, instance, request_timeout_max, registry, clients } = parts;
+    let (sns, sqs) = (client!(&clients, sns_client), client!(&clients, client));
+    let parts = backend_snssqs::SnsSqsParts { inbox, instance, request_timeout_max, registry, sns, sqs };
     let requests = config.sns_topic_arn.clone();
     let backend = backend_snssqs::SnsSqsBackend::connect(config, parts).await?;
     let answers = backend.reply_queue_url().to_owned();
@@ -142,7 +175,7 @@ async fn streamable_http_webhook(
     config: backend_webhook::StreamableHttpConfig,
     parts: Parts<'_>,
 ) -> Result<Connected, BackendError> {
-    let Parts { inbox, instance, request_timeout_max, registry } = parts;
+    let Parts { inbox, instance, request_timeout_max, registry, .. } = parts;
     let parts = backend_webhook::StreamableHttpParts {
         inbox,
         instance,

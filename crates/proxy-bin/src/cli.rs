@@ -1,103 +1,22 @@
 //! The command line.
 
+mod help;
+mod worker;
+
 use std::{convert::Infallible, fmt, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 use proxy_core::config::Secret;
 
-use crate::config::{CONFIG_VARIABLE, Inputs};
+pub use self::worker::WorkerSettings;
 
-const AFTER_HELP: &str = "\
-Examples:
-  proxy-bin serve --config proxy.toml
-  proxy-bin serve --set backend.sqs.read_queue_url=$QUEUE_URL
-  proxy-bin stdio --config proxy.toml
-  proxy-bin config check --config proxy.toml
-  proxy-bin provision --config proxy.toml --dry-run
-  proxy-bin doctor --config proxy.toml
-
-Logs go to standard error; RUST_LOG sets their level (RUST_LOG=debug, say).
-Exit codes: 0 ended cleanly, 1 failed, 2 wrong usage or configuration.";
-
-const AFTER_SERVE_HELP: &str = "\
-Examples:
-  proxy-bin serve --config proxy.toml
-  proxy-bin serve --config proxy.toml --port 9090 --set session.sse_after=1s
-  MCP_PROXY_BACKEND__SQS__READ_QUEUE_URL=$QUEUE_URL proxy-bin serve
-
-Settings: defaults < file < variables (MCP_PROXY_SERVER__PORT=9090) < flags.
-`proxy-bin config show` prints all of them.
-SIGTERM or Ctrl-C lets requests in flight finish; a second one ends the process at once.";
-
-const AFTER_STDIO_HELP: &str = "\
-What desktop clients and editors start: one client, MCP on standard input and output, logs on standard error.
-The end of the input ends the process. So does, with exit code 1, the loss of the session with the server,
-since a new connection is what a client initializes again.
-
-Examples:
-  proxy-bin stdio --config proxy.toml
-  claude mcp add search -- proxy-bin stdio --config /etc/mcp/proxy.toml
-
-For Claude Desktop, in claude_desktop_config.json:
-  { \"mcpServers\": { \"search\": {
-      \"command\": \"proxy-bin\", \"args\": [\"stdio\", \"--config\", \"/etc/mcp/proxy.toml\"] } } }";
-
-const AFTER_PROVISION_HELP: &str = "\
-Does what is missing and nothing twice, says what it did, and prints the IAM policies that proxy and server need.
-Exit code 0 if all of it is done.
-
---json prints { dry_run, steps: [{ change, kind, name, detail }], policies: [{ principal, document }], error };
-change is created, updated, deleted, unchanged, absent or \"by hand\".
-
-Examples:
-  proxy-bin provision --config proxy.toml --dry-run
-  proxy-bin provision --config proxy.toml
-  proxy-bin provision --config proxy.toml --destroy --yes";
-
-const AFTER_DOCTOR_HELP: &str = "\
-Checks the configuration, what the backend needs, and then opens a session with the MCP server as a client would.
-A line for each check, with the remedy where something is wrong. Exit code 0 only if nothing failed; warnings do not count.
-Beside a proxy that runs it takes no answer away, though one may come some seconds later.
-
---json prints { ok, checks: [{ subject, verdict, what, remedy }] }; verdict is ok, warning, failed or skipped.
-
-Examples:
-  proxy-bin doctor --config proxy.toml
-  proxy-bin doctor --config proxy.toml --json | jq '.checks[] | select(.verdict != \"ok\")'";
-
-const AFTER_CHECK_HELP: &str = "\
-Prints every problem: where it is, what is wrong, what to write instead. Exit code 1 if there is one. Calls no service.
-
-Example:
-  proxy-bin config check --config proxy.toml";
-
-const AFTER_SHOW_HELP: &str = "\
-Prints every setting in force and where it comes from, secrets masked.
-
-Examples:
-  proxy-bin config show --config proxy.toml
-  proxy-bin config show --json | jq '.[\"server.port\"]'";
-
-const AFTER_SCHEMA_HELP: &str = "\
-An editor that knows TOML (Taplo, Even Better TOML) completes and checks a configuration file whose first line is
-  #:schema ./config.schema.json
-
-Example:
-  proxy-bin config schema > config.schema.json";
-
-const AFTER_REFERENCE_HELP: &str = "\
-Example:
-  proxy-bin config reference | less";
-
-const AFTER_COMPLETIONS_HELP: &str = "\
-Examples:
-  proxy-bin completions bash > /etc/bash_completion.d/proxy-bin
-  proxy-bin completions zsh > ~/.zfunc/_proxy-bin
-  proxy-bin completions fish > ~/.config/fish/completions/proxy-bin.fish";
+#[cfg(feature = "demo")]
+use crate::config::{BackendTables, canonical_backend};
+use crate::config::{CONFIG_VARIABLE, Inputs, Role};
 
 /// Standard MCP clients on one side, an MCP server behind an async transport on the other.
 #[derive(Debug, Parser)]
-#[command(name = "proxy-bin", version, after_help = AFTER_HELP)]
+#[command(name = "proxy-bin", version, after_help = help::AFTER_HELP)]
 #[non_exhaustive]
 pub struct Cli {
     /// What to do.
@@ -110,26 +29,49 @@ pub struct Cli {
 #[non_exhaustive]
 pub enum Command {
     /// Serve MCP clients over HTTP
-    #[command(after_help = AFTER_SERVE_HELP)]
+    #[command(after_help = help::AFTER_SERVE_HELP)]
     Serve(Settings),
     /// Serve one MCP client at standard input and output
-    #[command(after_help = AFTER_STDIO_HELP)]
+    #[command(after_help = help::AFTER_STDIO_HELP)]
     Stdio(StdioSettings),
+    /// Run an MCP server behind a queue, a topic or a webhook
+    #[command(after_help = help::AFTER_WORKER_HELP)]
+    Worker(Box<WorkerSettings>),
+    /// See all of it work, in one process: a client, the proxy, a worker and an MCP server
+    #[cfg(feature = "demo")]
+    #[command(after_help = help::AFTER_DEMO_HELP)]
+    Demo(DemoSettings),
     /// Create, show or remove what the backend needs: queues, topics, subscriptions, policies
-    #[command(after_help = AFTER_PROVISION_HELP)]
+    #[command(after_help = help::AFTER_PROVISION_HELP)]
     Provision(ProvisionSettings),
     /// Check the whole way to the MCP server and back
-    #[command(after_help = AFTER_DOCTOR_HELP)]
+    #[command(after_help = help::AFTER_DOCTOR_HELP)]
     Doctor(DoctorSettings),
     /// Look at the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
     /// Print a script that completes this command line in a shell
-    #[command(after_help = AFTER_COMPLETIONS_HELP)]
+    #[command(after_help = help::AFTER_COMPLETIONS_HELP)]
     Completions {
         /// The shell
         shell: clap_complete::Shell,
     },
+}
+
+/// What to show.
+#[cfg(feature = "demo")]
+#[derive(Debug, Args)]
+#[non_exhaustive]
+pub struct DemoSettings {
+    /// What lies between proxy and worker: sqs, snssqs, webhook or streamable-http-webhook
+    #[arg(long, value_name = "NAME", default_value = BackendTables::NAMES[0], value_parser = known_backend)]
+    pub backend: String,
+    /// Let the proxy listen on this port of 127.0.0.1, and what lies between on the next; 0 takes free ones
+    #[arg(long, value_name = "PORT", default_value_t = 8080)]
+    pub port: u16,
+    /// End after the call that is shown
+    #[arg(long)]
+    pub once: bool,
 }
 
 /// What to do with what the backend needs.
@@ -146,6 +88,9 @@ pub struct ProvisionSettings {
     /// Remove what was created, with the messages in it
     #[arg(long, conflicts_with = "dry_run")]
     pub destroy: bool,
+    /// Do it for the worker's end, even though a backend is configured too
+    #[arg(long)]
+    pub worker: bool,
     /// Do not ask before something is removed
     #[arg(long, requires = "destroy")]
     pub yes: bool,
@@ -160,7 +105,7 @@ pub struct ProvisionSettings {
 pub struct DoctorSettings {
     /// The layers.
     #[command(flatten)]
-    pub settings: Settings,
+    pub settings: EitherSettings,
     /// Print one JSON document
     #[arg(long)]
     pub json: bool,
@@ -171,16 +116,16 @@ pub struct DoctorSettings {
 #[non_exhaustive]
 pub enum ConfigCommand {
     /// Find everything that is wrong with it
-    #[command(after_help = AFTER_CHECK_HELP)]
-    Check(Settings),
+    #[command(after_help = help::AFTER_CHECK_HELP)]
+    Check(EitherSettings),
     /// Print what is in force, and where it comes from
-    #[command(after_help = AFTER_SHOW_HELP)]
+    #[command(after_help = help::AFTER_SHOW_HELP)]
     Show(ShowFormat),
     /// Print the JSON Schema of the configuration file, for editors
-    #[command(after_help = AFTER_SCHEMA_HELP)]
+    #[command(after_help = help::AFTER_SCHEMA_HELP)]
     Schema,
     /// Print what there is to configure, as Markdown
-    #[command(after_help = AFTER_REFERENCE_HELP)]
+    #[command(after_help = help::AFTER_REFERENCE_HELP)]
     Reference,
 }
 
@@ -190,7 +135,7 @@ pub enum ConfigCommand {
 pub struct ShowFormat {
     /// The layers.
     #[command(flatten)]
-    pub settings: Settings,
+    pub settings: EitherSettings,
     /// Print JSON instead of TOML
     #[arg(long)]
     pub json: bool,
@@ -248,6 +193,18 @@ pub struct Settings {
     pub stateless: bool,
 }
 
+/// The settings of a proxy that serves over HTTP, or of a worker.
+#[derive(Debug, Default, Args)]
+#[non_exhaustive]
+pub struct EitherSettings {
+    /// Those of a proxy.
+    #[command(flatten)]
+    pub settings: Settings,
+    /// Look at the worker's end, even though a backend is configured too
+    #[arg(long)]
+    pub worker: bool,
+}
+
 /// The settings of a proxy that serves one client at standard input and output.
 #[derive(Debug, Default, Args)]
 #[non_exhaustive]
@@ -265,7 +222,7 @@ impl Layers {
     pub fn inputs(self, variables: Vec<(String, String)>) -> Inputs {
         let set = self.set.into_iter().map(|(key, value)| (format!("--set {key}"), key, value));
         let flags = set.chain(self.backend.and_then(|name| flag("backend", Some(name)))).collect();
-        Inputs { file: self.config, variables, flags, repeated_flags: Vec::new() }
+        Inputs { role: None, file: self.config, variables, flags, repeated_flags: Vec::new() }
     }
 }
 
@@ -284,12 +241,22 @@ impl Settings {
             ("stateless", self.stateless.then(|| "true".to_owned())),
         ];
         inputs.flags.extend(own.into_iter().filter_map(|(name, value)| flag(name, value)));
-        if !self.cors_origins.is_empty()
-            && let Some(key) = key_of("cors-origin")
-        {
-            inputs.repeated_flags.push(("--cors-origin".to_owned(), key.to_owned(), self.cors_origins));
-        }
+        inputs.repeated_flags.extend(repeated("cors-origin", self.cors_origins));
         inputs
+    }
+}
+
+impl EitherSettings {
+    /// What the configuration is read from, `variables` being the environment.
+    pub fn inputs(self, variables: Vec<(String, String)>) -> Inputs {
+        Inputs { role: self.worker.then_some(Role::Worker), ..self.settings.inputs(variables) }
+    }
+}
+
+impl ProvisionSettings {
+    /// What the configuration is read from, `variables` being the environment.
+    pub fn inputs(self, variables: Vec<(String, String)>) -> Inputs {
+        Inputs { role: self.worker.then_some(Role::Worker), ..self.layers.inputs(variables) }
     }
 }
 
@@ -297,6 +264,7 @@ impl StdioSettings {
     /// What the configuration is read from, `variables` being the environment.
     pub fn inputs(self, variables: Vec<(String, String)>) -> Inputs {
         let mut inputs = self.layers.inputs(variables);
+        inputs.role = Some(Role::Proxy);
         inputs.flags.extend(flag("request-timeout", self.request_timeout));
         inputs
     }
@@ -309,7 +277,7 @@ impl fmt::Debug for Layers {
 }
 
 /// The flags that are settings, and the keys of these.
-pub(crate) const FLAGS: [(&str, &str); 10] = [
+pub(crate) const FLAGS: [(&str, &str); 16] = [
     ("backend", "backend_transport"),
     ("host", "server.host"),
     ("port", "server.port"),
@@ -320,7 +288,19 @@ pub(crate) const FLAGS: [(&str, &str); 10] = [
     ("session-timeout", "session.session_timeout"),
     ("request-timeout", "session.request_timeout"),
     ("stateless", "session.stateless"),
+    ("upstream", "worker.server.url"),
+    ("pass-env", "worker.server.pass_env"),
+    ("ledger", "worker.ledger"),
+    ("reply-allow", "worker.reply_allow"),
+    ("sole", "worker.sole"),
+    ("admin", "admin.listen"),
 ];
+
+/// What a flag that can be repeated adds to the configuration, if it is there at all.
+fn repeated(name: &str, values: Vec<String>) -> Option<(String, String, Vec<String>)> {
+    let key = key_of(name).filter(|_| !values.is_empty())?;
+    Some((format!("--{name}"), key.to_owned(), values))
+}
 
 fn key_of(flag: &str) -> Option<&'static str> {
     FLAGS.iter().find(|(name, _)| *name == flag).map(|(_, key)| *key)
@@ -329,6 +309,15 @@ fn key_of(flag: &str) -> Option<&'static str> {
 /// A flag as it was written, its key, and its value.
 fn flag(name: &str, value: Option<String>) -> Option<(String, String, String)> {
     Some((format!("--{name}"), key_of(name)?.to_owned(), value?))
+}
+
+#[cfg(feature = "demo")]
+fn known_backend(text: &str) -> Result<String, String> {
+    let name = canonical_backend(text);
+    if BackendTables::NAMES.contains(&name.as_str()) {
+        return Ok(name);
+    }
+    Err(format!("this build has {}", BackendTables::NAMES.join(", ")))
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "clap wants a parser that may fail")]

@@ -5,6 +5,7 @@ mod doctor;
 mod print;
 mod provision;
 mod serve;
+mod worker;
 
 use std::{
     ffi::OsString,
@@ -15,9 +16,11 @@ use std::{
 use clap::{CommandFactory, Parser};
 use proxy_core::operator::Mode;
 
+#[cfg(feature = "demo")]
+use crate::{cli::DemoSettings, demo};
 use crate::{
     cli::{Cli, Command, ConfigCommand},
-    config::{Inputs, Loaded, Refused, load},
+    config::{Inputs, Loaded, Refused, Role, load},
     telemetry,
 };
 
@@ -52,8 +55,16 @@ pub async fn run(
 
 async fn execute(command: Command, variables: Vec<(String, String)>) -> anyhow::Result<u8> {
     match command {
-        Command::Serve(settings) => serve::http(&settings.inputs(variables)).await,
+        Command::Serve(settings) => {
+            serve::http(&Inputs { role: Some(Role::Proxy), ..settings.inputs(variables) }).await
+        }
         Command::Stdio(settings) => serve::stdio(&settings.inputs(variables)).await,
+        Command::Worker(settings) => worker::worker(&settings.inputs(variables)).await,
+        #[cfg(feature = "demo")]
+        Command::Demo(DemoSettings { backend, port, once, .. }) => {
+            telemetry::start_quietly()?;
+            demo::run(&demo::Options { backend, port, once }).await.map(|()| 0)
+        }
         Command::Provision(provision) => {
             let mode = match (provision.dry_run, provision.destroy) {
                 (true, _) => Mode::DryRun,
@@ -61,7 +72,7 @@ async fn execute(command: Command, variables: Vec<(String, String)>) -> anyhow::
                 (false, false) => Mode::Apply,
             };
             let options = provision::Options { mode, yes: provision.yes, json: provision.json };
-            provision::provision(&provision.layers.inputs(variables), options).await
+            provision::provision(&provision.inputs(variables), options).await
         }
         Command::Doctor(doctor) => doctor::doctor(&doctor.settings.inputs(variables), doctor.json).await,
         Command::Config(ConfigCommand::Check(settings)) => configuration::check(&settings.inputs(variables)),

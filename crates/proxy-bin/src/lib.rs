@@ -6,16 +6,24 @@
 mod app;
 mod backends;
 mod cli;
+mod colour;
 mod commands;
 pub mod config;
+#[cfg(feature = "demo")]
+mod demo;
+mod helpers;
+mod intakes;
 mod signals;
 mod telemetry;
 
+#[cfg(feature = "demo")]
+pub use self::cli::DemoSettings;
 pub use self::{
-    app::{App, StdioApp},
+    app::{App, StdioApp, WorkerApp},
     cli::{
-        Cli, Command, ConfigCommand, DoctorSettings, Layers, ProvisionSettings, Settings, ShowFormat,
-        StdioSettings,
+        Cli, Command, ConfigCommand, DoctorSettings, EitherSettings, Layers, ProvisionSettings, Settings,
+        ShowFormat, StdioSettings, WorkerSettings,
     },
     commands::run,
+    helpers::helper,
 };

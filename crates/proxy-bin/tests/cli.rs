@@ -224,3 +224,81 @@ fn a_service_that_is_not_there_is_a_failure_in_one_sentence() {
     assert_eq!(last["message"], "failed");
     assert!(last["error"].as_str().unwrap().contains("http://127.0.0.1:9/1/requests"), "{text}");
 }
+
+/// A worker's settings without any service.
+fn worker(arguments: &[&str]) -> (Option<i32>, String) {
+    let output = proxy_bin(&[&["worker"], arguments].concat(), &[("HOME", "/nowhere")]);
+    (output.status.code(), stderr(&output))
+}
+
+#[test]
+fn a_worker_says_what_it_lacks_and_what_to_write() {
+    const QUEUE: &str = "http://127.0.0.1:9/000000000000/requests";
+    for (arguments, lines) in [
+        (
+            &["--backend", "sqs", "--queue", QUEUE][..],
+            &["worker.server.command is missing", "write command ="][..],
+        ),
+        (
+            &["--backend", "sqs", "--queue", QUEUE, "--upstream", "http://127.0.0.1:9/mcp", "--", "cat"],
+            &["--upstream: worker.server.url is set beside command", "write one of them"],
+        ),
+        (
+            &["--backend", "webhook", "--queue", QUEUE, "--", "cat"],
+            &["--queue names a queue, and the transport webhook has none", "--listen ADDRESS"],
+        ),
+        (
+            &["--backend", "sqs", "--listen", "127.0.0.1:0", "--", "cat"],
+            &["--listen is an address to listen on, and the transport sqs has none", "--queue URL"],
+        ),
+        (&["--", "cat"], &["intake is missing, so it is not known where requests come in", "--backend"]),
+        (
+            &["--listen", "127.0.0.1:0", "--", "cat"],
+            &["--listen belongs to a transport over HTTP", "--backend webhook"],
+        ),
+        (&["--backend", "sqs", "--", "cat"], &["intake.sqs.queue_url is missing"]),
+        (&["--backend", "kafka", "--", "cat"], &["which this build of proxy-bin does not have"]),
+        (&["--backend", "webhook", "--reply-allow", "*", "--", "cat"], &["worker.reply_allow"]),
+        (
+            &["--backend", "webhook", "--admin", "0.0.0.0:9090", "--", "cat"],
+            &["admin.listen is 0.0.0.0:9090, which lets other machines in", "security.auth_tokens"],
+        ),
+    ] {
+        let (code, text) = worker(arguments);
+        assert_eq!(code, Some(2), "{arguments:?}: {text}");
+        for line in lines {
+            assert!(text.contains(line), "{line:?} in {text}");
+        }
+    }
+    let (code, text) = worker(&["--backend", "sqs", "--queue", QUEUE, "--env", "NAME", "--", "cat"]);
+    assert_eq!(code, Some(2));
+    assert!(text.contains("--pass-env NAME"), "{text}");
+}
+
+#[test]
+fn a_worker_without_a_place_for_its_ledger_says_so() {
+    let queue = "http://127.0.0.1:9/000000000000/requests";
+    let output = proxy_bin(&["worker", "--backend", "sqs", "--queue", queue, "--", "cat"], &[]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("--ledger FILE"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_worker_shows_its_settings_without_secrets() {
+    let file = example("worker-streamable-http-webhook.toml");
+    let output = proxy_bin(&["config", "show", "--config", &file], &[("MCP_PROXY_WORKER__SOLE", "true")]);
+    let text = stdout(&output);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    for line in [
+        "\n[worker]\n",
+        "\nsole = true  # MCP_PROXY_WORKER__SOLE\n",
+        "\n[worker.server]\n",
+        "\n[intake.streamable_http_webhook]\n",
+    ] {
+        assert!(text.contains(line), "{line:?} in {text}");
+    }
+    assert!(!text.contains("a-token") && text.contains("\"***\""), "{text}");
+    let output = proxy_bin(&["config", "check", "--config", &example("sqs.toml"), "--worker"], &[]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("intake.sqs"), "{}", stderr(&output));
+}

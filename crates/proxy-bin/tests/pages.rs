@@ -83,7 +83,10 @@ fn the_policies_for_sqs_are_those_of_the_shortest_configuration() {
     assert_eq!(shown(&page), generated(&backend_sqs::policies(&config)));
     // what the page says of the others
     config.response_queue_url = Some(config.read_queue_url.replace("requests", "answers"));
-    assert_eq!(statements(&generated(&backend_sqs::policies(&config))[0]), ["Requests", "Answers"]);
+    assert_eq!(
+        statements(&generated(&backend_sqs::policies(&config))[0]),
+        ["Requests", "Answers", "Workers"]
+    );
 }
 
 #[test]
@@ -92,5 +95,8 @@ fn the_policies_for_snssqs_are_those_of_the_shortest_configuration() {
     let mut config: backend_snssqs::SnsSqsConfig = shortest(&page, "snssqs");
     assert_eq!(shown(&page), generated(&backend_snssqs::policies(&config)));
     config.sqs_queue_url = Some("https://sqs.eu-central-1.amazonaws.com/123456789012/answers".to_owned());
-    assert_eq!(statements(&generated(&backend_snssqs::policies(&config))[0]), ["Requests", "Answers", "Workers"]);
+    assert_eq!(
+        statements(&generated(&backend_snssqs::policies(&config))[0]),
+        ["Requests", "Answers", "Workers"]
+    );
 }

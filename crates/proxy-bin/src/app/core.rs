@@ -9,6 +9,7 @@ use proxy_core::{Proxy, Router, config::SessionConfig, error::BackendError, id::
 use tokio::{task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
 
+use super::Between;
 use crate::{
     backends::{Connected, Parts, connect},
     config::Config,
@@ -55,24 +56,33 @@ impl Core {
     /// # Errors
     ///
     /// A sentence that names the setting, the queue or the permission, and the chain of causes.
-    pub(crate) async fn connect(config: &Config, sessions: SessionConfig) -> anyhow::Result<Parted> {
+    pub(crate) async fn connect(
+        config: &Config,
+        sessions: SessionConfig,
+        between: &dyn Between,
+    ) -> anyhow::Result<Parted> {
         let choice = config.choose_backend().map_err(|problem| anyhow!("{problem}"))?;
         let mut registry = Registry::default();
-        let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
-        registry.register("mcp_proxy_build", "The program that runs, always 1", build);
+        register_build(&mut registry);
         let instance = InstanceId::random();
         let max_memory = config.security.max_memory;
         let router = Router::new(instance.clone(), sessions, max_memory, &mut registry);
         let parts = Parts {
-            inbox: Arc::<Router>::clone(&router),
+            inbox: between.inbox(Arc::<Router>::clone(&router)),
             instance,
             request_timeout_max: config.session.request_timeout_max,
             registry: &mut registry,
+            clients: between.clients(),
         };
         let Connected { backend, requests, answers, routes } = connect(choice, parts).await?;
-        let core =
-            Self { proxy: Proxy::new(router, backend), requests, answers, grace: config.shutdown.grace };
+        let proxy = Proxy::new(router, between.backend(backend));
+        let core = Self::new(proxy, requests, answers, config.shutdown.grace);
         Ok(Parted { core, registry, routes })
+    }
+
+    /// A proxy whose backend is connected.
+    pub(crate) fn new(proxy: Arc<Proxy>, requests: String, answers: String, grace: Duration) -> Self {
+        Self { proxy, requests, answers, grace }
     }
 
     /// Says in the log what it talks to.
@@ -146,6 +156,12 @@ impl Core {
             tracing::warn!(error = format!("{error:#}"), "something may be left behind at the backend");
         }
     }
+}
+
+/// Registers what a process is, as every process does.
+pub(crate) fn register_build(registry: &mut Registry) {
+    let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
+    registry.register("mcp_proxy_build", "The program that runs, always 1", build);
 }
 
 /// Drains while the parts go on. A front end may end meanwhile, but not the backend.

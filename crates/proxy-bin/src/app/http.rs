@@ -7,7 +7,7 @@ use frontend_http::HttpMetrics;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::{Core, Parted};
+use super::{Between, Core, Parted};
 use crate::config::Config;
 
 /// Everything that serves HTTP, ready to run: the listener is bound and the backend connected.
@@ -30,13 +30,19 @@ impl App {
     ///
     /// A sentence that names the setting, the queue or the permission, and the chain of causes.
     pub async fn build(config: &Config) -> anyhow::Result<Self> {
+        Self::build_with(config, &()).await
+    }
+
+    /// The same with something between the parts.
+    pub(crate) async fn build_with(config: &Config, between: &dyn Between) -> anyhow::Result<Self> {
         // First what can fail without leaving anything behind at the backend.
         let (host, port) = (config.server.bare_host(), config.server.port);
         let listener = TcpListener::bind((host, port)).await.with_context(|| {
             format!("cannot listen on {host} port {port}; choose others with server.host and server.port")
         })?;
         let address = listener.local_addr().context("the listener has no address")?;
-        let Parted { core, mut registry, routes } = Core::connect(config, config.session.clone()).await?;
+        let Parted { core, mut registry, routes } =
+            Core::connect(config, config.session.clone(), between).await?;
         let metrics = HttpMetrics::register(&mut registry);
         let front_end =
             match frontend_http::App::new(Arc::clone(&core.proxy), &config.server, &config.security) {

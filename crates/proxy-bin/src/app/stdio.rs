@@ -33,7 +33,7 @@ impl StdioApp {
                  share = false, and listen = \"127.0.0.1:0\" for a port of their own"
             );
         }
-        let Parted { core, .. } = Core::connect(config, sessions).await?;
+        let Parted { core, .. } = Core::connect(config, sessions, &()).await?;
         let front_end = Stdio::new(Arc::clone(&core.proxy)).max_message(config.security.max_body);
         Ok(Self { core, front_end })
     }

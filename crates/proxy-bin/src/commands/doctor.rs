@@ -1,6 +1,7 @@
 //! `doctor`: checks the whole way, from the configuration to an answer of the MCP server.
 
 mod handshake;
+mod worker;
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -11,9 +12,9 @@ use tokio_util::sync::CancellationToken;
 use self::handshake::handshake;
 use super::{FAILED, print::Checks};
 use crate::{
-    app::{App, Core, Parted},
+    app::{App, Core, Parted, state_directory},
     backends,
-    config::{BackendChoice, Config, Inputs, load},
+    config::{BackendChoice, Config, Inputs, IntakeChoice, Role, load},
     signals::Signals,
     telemetry,
 };
@@ -22,6 +23,10 @@ use crate::{
 const START: &str = "start";
 const READINESS: &str = "readiness";
 const END: &str = "end";
+
+/// What to do where a server behind a transport does not answer.
+const FAR_END: &str =
+    "see that the MCP server runs, reads what the proxy sends to, and may answer where the proxy reads";
 
 /// How long the backend may take to become ready. A subscription's filter takes seconds as a rule, and 15 minutes at worst.
 const READY_TIME: Duration = Duration::from_mins(2);
@@ -39,11 +44,23 @@ struct Running {
     parts: JoinSet<anyhow::Result<()>>,
 }
 
+/// What is looked at.
+enum Subject {
+    Proxy(BackendChoice),
+    Worker(IntakeChoice),
+}
+
 pub(super) async fn doctor(inputs: &Inputs, json: bool) -> anyhow::Result<u8> {
     let mut checks = Checks::new(json);
-    if let Some((config, choice)) = configuration(inputs, &mut checks) {
+    if let Some((config, subject)) = configuration(inputs, &mut checks) {
         telemetry::start_quietly()?;
-        look(&config, &choice, &mut checks).await;
+        match subject {
+            Subject::Proxy(choice) => look(&config, &choice, &mut checks).await,
+            Subject::Worker(choice) => {
+                let state = state_directory(&inputs.variables);
+                worker::look(&config, &choice, state.as_deref(), &mut checks).await;
+            }
+        }
     }
     let code = if checks.failed() == 0 { 0 } else { FAILED };
     checks.finish()?;
@@ -51,7 +68,7 @@ pub(super) async fn doctor(inputs: &Inputs, json: bool) -> anyhow::Result<u8> {
 }
 
 /// The configuration as it is in force, unless it cannot be.
-fn configuration(inputs: &Inputs, checks: &mut Checks) -> Option<(Config, BackendChoice)> {
+fn configuration(inputs: &Inputs, checks: &mut Checks) -> Option<(Config, Subject)> {
     const SUBJECT: &str = "configuration";
     let (loaded, warnings) = match load(inputs) {
         Ok(loaded) => {
@@ -68,9 +85,18 @@ fn configuration(inputs: &Inputs, checks: &mut Checks) -> Option<(Config, Backen
     }
     match loaded {
         Ok(loaded) => {
-            let choice = loaded.config.choose_backend().ok()?;
-            checks.add(Check::good(SUBJECT, format!("valid, for the backend {}", choice.name())));
-            Some((loaded.config, choice))
+            let (what, subject) = match loaded.role {
+                Role::Proxy => {
+                    let choice = loaded.config.choose_backend().ok()?;
+                    (format!("valid, for the backend {}", choice.name()), Subject::Proxy(choice))
+                }
+                Role::Worker => {
+                    let choice = loaded.config.choose_intake().ok()?;
+                    (format!("valid, for a worker behind {}", choice.name()), Subject::Worker(choice))
+                }
+            };
+            checks.add(Check::good(SUBJECT, what));
+            Some((loaded.config, subject))
         }
         Err(refused) => {
             for finding in refused.problems {
@@ -99,7 +125,7 @@ async fn look(config: &Config, choice: &BackendChoice, checks: &mut Checks) {
     };
     // From here on a signal is waited for; before, it ends the process, and the next proxies remove what is left behind.
     match started.and_then(|running| Ok((running, Signals::listen()?))) {
-        Ok((running, signals)) => try_out(running, signals, checks).await,
+        Ok((running, signals)) => try_out(running, signals, FAR_END, checks).await,
         Err(error) if is_address_in_use(&error) => checks.add(Check::warning(
             START,
             format!("{error:#}: a proxy that runs already has it, perhaps, and then its callbacks go there"),
@@ -125,23 +151,32 @@ async fn start(config: &Config, serve: bool) -> anyhow::Result<Running> {
         parts.spawn(app.run(shutdown.clone()));
         proxy
     } else {
-        let Parted { core, .. } = Box::pin(Core::connect(config, config.session.clone())).await?;
+        let Parted { core, .. } = Box::pin(Core::connect(config, config.session.clone(), &())).await?;
+        return Ok(Running::over(core));
+    };
+    Ok(Running { proxy, shutdown, parts })
+}
+
+impl Running {
+    /// A proxy without a front end.
+    fn over(core: Core) -> Self {
+        let shutdown = CancellationToken::new();
+        let mut parts = JoinSet::new();
         let proxy = Arc::clone(&core.proxy);
         parts.spawn(core.run(shutdown.clone(), |stop| async move {
             stop.cancelled().await;
             Ok(())
         }));
-        proxy
-    };
-    Ok(Running { proxy, shutdown, parts })
+        Self { proxy, shutdown, parts }
+    }
 }
 
 /// Says hello to the MCP server, and takes the proxy apart again, after a signal too: nothing of it stays at the backend.
-async fn try_out(running: Running, mut signals: Signals, checks: &mut Checks) {
+async fn try_out(running: Running, mut signals: Signals, remedy: &'static str, checks: &mut Checks) {
     let Running { proxy, shutdown, mut parts } = running;
     let asking = async {
         match until_ready(&proxy).await {
-            Ok(()) => handshake(&proxy, checks).await,
+            Ok(()) => handshake(&proxy, remedy, checks).await,
             Err(check) => checks.add(check),
         }
     };

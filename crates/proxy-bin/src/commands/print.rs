@@ -5,11 +5,7 @@ use std::io::{self, Write};
 use proxy_core::operator::{Change, Check, Policy, Step, Verdict};
 use serde_json::{Value, json};
 
-const GREEN: &str = "\x1b[32m";
-const YELLOW: &str = "\x1b[33m";
-const RED: &str = "\x1b[31m";
-const DIM: &str = "\x1b[2m";
-const PLAIN: &str = "\x1b[0m";
+use crate::colour::{DIM, GREEN, PLAIN, RED, YELLOW};
 
 /// The doctor's report.
 #[derive(Debug)]

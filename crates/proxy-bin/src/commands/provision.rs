@@ -5,7 +5,11 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use proxy_core::operator::{Mode, Step};
 
 use super::{FAILED, WRONG_USAGE, configured, print::Steps, warn};
-use crate::{backends, config::Inputs, telemetry};
+use crate::{
+    backends,
+    config::{Inputs, Role},
+    intakes, telemetry,
+};
 
 /// How to do it.
 #[derive(Debug, Clone, Copy)]
@@ -21,13 +25,24 @@ pub(super) async fn provision(inputs: &Inputs, options: Options) -> anyhow::Resu
     let Some(loaded) = configured(inputs)? else { return Ok(WRONG_USAGE) };
     warn(&loaded.warnings)?;
     telemetry::start_quietly()?;
-    let choice = loaded.config.choose_backend().map_err(|problem| anyhow::anyhow!("{problem}"))?;
     if mode == Mode::Destroy && !yes && !is_confirmed()? {
         return Ok(WRONG_USAGE);
     }
     let mut steps = Steps::new(json, mode == Mode::DryRun);
     let mut report = |step: Step| steps.add(step);
-    match backends::provision(&choice, mode, &mut report).await {
+    let config = loaded.config;
+    let provisioned = match loaded.role {
+        Role::Proxy => {
+            let choice = config.choose_backend().map_err(|problem| anyhow::anyhow!("{problem}"))?;
+            backends::provision(&choice, mode, &mut report).await
+        }
+        Role::Worker => {
+            let choice = config.choose_intake().map_err(|problem| anyhow::anyhow!("{problem}"))?;
+            let worker = config.worker.unwrap_or_default();
+            intakes::provision(&choice, &worker, mode, &mut report).await
+        }
+    };
+    match provisioned {
         Ok(policies) => {
             let policies = if mode == Mode::Destroy { Vec::new() } else { policies };
             steps.finish(&policies, None)?;
@@ -53,7 +68,7 @@ fn is_confirmed() -> io::Result<bool> {
     }
     write!(
         terminal,
-        "This removes queues, topics and subscriptions of the backend, with what is in them. Go on? [y/N] "
+        "This removes queues, topics and subscriptions that are configured, with what is in them. Go on? [y/N] "
     )?;
     terminal.flush()?;
     let mut answer = String::new();

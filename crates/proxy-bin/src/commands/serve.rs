@@ -44,7 +44,7 @@ pub(super) async fn stdio(inputs: &Inputs) -> anyhow::Result<u8> {
 }
 
 /// Reads the configuration and starts the log. `None`: something is wrong, and it was said.
-fn begin(inputs: &Inputs) -> anyhow::Result<Option<Config>> {
+pub(super) fn begin(inputs: &Inputs) -> anyhow::Result<Option<Config>> {
     let Some(Loaded { config, warnings, .. }) = configured(inputs)? else { return Ok(None) };
     telemetry::start()?;
     for warning in &warnings {
@@ -54,7 +54,7 @@ fn begin(inputs: &Inputs) -> anyhow::Result<Option<Config>> {
 }
 
 /// Builds and runs an app. The first signal drains it, the second ends the process.
-async fn until_signalled<A, R>(
+pub(super) async fn until_signalled<A, R>(
     mut building: Pin<Box<impl Future<Output = anyhow::Result<A>>>>,
     grace: Duration,
     run: impl FnOnce(A, CancellationToken) -> R,

@@ -12,13 +12,13 @@ use figment::{
 use proxy_core::config::Problem;
 use serde::Deserialize;
 
-use super::{Config, Finding, PREFIX, not_in_this_build, show, text::Text};
+use super::{Config, Finding, PREFIX, choice::not_in_this_build, show, text::Text};
 
 /// How alike two names must be for one to be taken for the other misspelt; 1 is the same.
 const ALIKE: f64 = 0.7;
 
 /// Where tables stand; `*` is any name or place.
-const TABLES: [&[&str]; 8] = [
+const TABLES: [&[&str]; 13] = [
     &["server"],
     &["session"],
     &["session", "tools", "*"],
@@ -27,6 +27,11 @@ const TABLES: [&[&str]; 8] = [
     &["shutdown"],
     &["backend"],
     &["backend", "*"],
+    &["worker"],
+    &["worker", "server"],
+    &["intake"],
+    &["intake", "*"],
+    &["admin"],
 ];
 
 /// What was read, and what was wrong with it.
@@ -196,9 +201,9 @@ fn take_out(values: &mut Value, path: &[String]) -> bool {
 
 fn problem(path: &[String], kind: &Kind) -> Problem {
     let key = if path.is_empty() { "the file".to_owned() } else { path.join(".") };
-    let is_secret = path
-        .iter()
-        .any(|name| name.contains("token") || name.contains("secret") || name.as_str() == "headers");
+    let is_secret = path.iter().any(|name| {
+        name.contains("token") || name.contains("secret") || matches!(name.as_str(), "headers" | "env")
+    });
     match kind {
         Kind::UnknownField(name, expected) => unknown(path, name, expected),
         Kind::InvalidType(found, expected) | Kind::InvalidValue(found, expected) => Problem::new(
@@ -229,7 +234,7 @@ fn problem(path: &[String], kind: &Kind) -> Problem {
 
 fn unknown(path: &[String], name: &str, siblings: &[&str]) -> Problem {
     if let [table, backend] = path
-        && table == "backend"
+        && matches!(table.as_str(), "backend" | "intake")
         && !siblings.iter().any(|sibling| strsim::normalized_damerau_levenshtein(sibling, backend) >= ALIKE)
     {
         return not_in_this_build(&path.join("."), backend);

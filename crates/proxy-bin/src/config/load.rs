@@ -1,7 +1,7 @@
 //! The layers and how they are laid over each other.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     path::{Path, PathBuf},
 };
@@ -13,17 +13,20 @@ use figment::{
 use proxy_core::config::Problem;
 
 use super::{
-    Config, Finding, Setting,
+    Config, Finding, Role, Setting,
     extract::{Extracted, extract, origin, place},
-    names, show,
+    names::{self, Meant},
+    show,
     source::{Source, nested},
     text::Text,
     within,
 };
 
-/// What the configuration is read from. `Debug` shows no value, since any may be a secret.
+/// What the configuration is read from, and for what. `Debug` shows no value, since any may be a secret.
 #[derive(Clone, Default)]
 pub struct Inputs {
+    /// What it is for; `None`: what its tables say.
+    pub role: Option<Role>,
     /// The TOML file, if one is named.
     pub file: Option<PathBuf>,
     /// The environment, or what stands in for it.
@@ -50,6 +53,8 @@ impl fmt::Debug for Inputs {
 pub struct Loaded {
     /// The settings in force.
     pub config: Config,
+    /// What they are for.
+    pub role: Role,
     /// What the operator should know: settings that do nothing, variables that mean nothing.
     pub warnings: Vec<String>,
     /// Every setting in force with where it comes from.
@@ -80,12 +85,13 @@ pub fn load(inputs: &Inputs) -> Result<Loaded, Box<Refused>> {
     problems.extend(unread);
     warnings.extend(ignored);
 
+    let role = inputs.role.unwrap_or_else(|| config.role());
     let mut found = Vec::new();
     // What is missing may stand in a file that could not be read.
     if !is_unread {
         let folder = token_folder(inputs, &figment, &values);
         found.extend(within("security", config.security.read_token_files(&folder)));
-        found.extend(config.validate());
+        found.extend(config.validate(role));
     }
     for problem in found {
         // What could not be read is not missing, empty or wrong in another way too.
@@ -96,7 +102,7 @@ pub fn load(inputs: &Inputs) -> Result<Loaded, Box<Refused>> {
     }
     if problems.is_empty() {
         let settings = show::settings(&config, |path| origin(&figment, &values, path));
-        Ok(Loaded { config, warnings, settings })
+        Ok(Loaded { config, role, warnings, settings })
     } else {
         Err(Box::new(Refused { problems, warnings }))
     }
@@ -127,15 +133,11 @@ fn merge(
     problems: &mut Vec<Finding>,
     warnings: &mut Vec<String>,
 ) -> (Figment, BTreeMap<Vec<String>, Text>) {
-    let transport = sources
-        .iter()
-        .rev()
-        .find_map(|source| source.values.get("backend_transport").and_then(Value::as_str))
-        .map(str::to_owned);
+    let meant = meant(&sources);
     let mut figment = Figment::new();
     let mut texts = BTreeMap::new();
     for mut source in sources {
-        let renamed = names::rename(source.values, transport.as_deref());
+        let renamed = names::rename(source.values, &meant);
         let name = source.name.clone();
         warnings.extend(
             renamed
@@ -149,12 +151,30 @@ fn merge(
         source.values = renamed.values;
         if let Some((path, text)) = source.text.take().filter(|_| renamed.without_effect.is_empty()) {
             // The path under the names of this program, whatever the text turns out to be.
-            let probe = names::rename(nested(&path, Value::from("")), transport.as_deref());
+            let probe = names::rename(nested(&path, Value::from("")), &meant);
             texts.insert(path_of(&probe.values), text);
         }
         figment = figment.merge(source);
     }
     (figment, texts)
+}
+
+/// Which tables are meant where none is named.
+fn meant(sources: &[Source]) -> Meant {
+    let backend = sources
+        .iter()
+        .rev()
+        .find_map(|source| source.values.get("backend_transport").and_then(Value::as_str))
+        .map(str::to_owned);
+    let tables: BTreeSet<String> = sources
+        .iter()
+        .filter_map(|source| source.values.get("intake").and_then(Value::as_dict))
+        .flat_map(Dict::keys)
+        .filter(|name| *name != names::ANY)
+        .map(|name| names::canonical_backend(name))
+        .collect();
+    let only = || tables.first().filter(|_| tables.len() == 1).cloned();
+    Meant { intake: backend.clone().or_else(only), backend }
 }
 
 /// The path of the only setting that there is.

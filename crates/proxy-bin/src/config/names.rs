@@ -35,6 +35,17 @@ pub(super) const OF_TABLES: [(&str, &str); 3] =
 /// The table of any backend.
 pub(super) const BACKENDS: &str = "backend.*";
 
+/// In a key under `intake`: the table of the intake that is used, whichever that is. Flags have it, which are written without one.
+pub(super) const ANY: &str = "*";
+
+/// What the intakes call what the flags are for: the setting that a flag means, the tables that have it, and its name there.
+const OF_FLAGS: [(&str, &str, &str); 4] = [
+    ("queue", "sqs", "queue_url"),
+    ("queue", "snssqs", "queue_url"),
+    ("listen", "webhook", "listen"),
+    ("listen", "streamable_http_webhook", "listen"),
+];
+
 /// The settings of the transports' `…ClientConfig` that mean something here, by the name of the backend's table.
 const OF_CLIENTS: [(&str, &[&str]); 4] = [
     (
@@ -105,9 +116,17 @@ pub(super) fn table_of(name: &str) -> String {
     name.replace('-', "_")
 }
 
-/// Puts every setting of a source where this program keeps it. `transport` is what `backend_transport` says in the end: the
-/// table that the Python proxy's `backend_config` means.
-pub(super) fn rename(values: Dict, transport: Option<&str>) -> Renamed {
+/// Which tables are meant where none is named.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Meant {
+    /// What `backend_transport` says in the end: the table that the Python proxy's `backend_config` means.
+    pub(super) backend: Option<String>,
+    /// The same of intakes; without it the only table that is there.
+    pub(super) intake: Option<String>,
+}
+
+/// Puts every setting of a source where this program keeps it.
+pub(super) fn rename(values: Dict, meant: &Meant) -> Renamed {
     let mut renamed = Renamed::default();
     // First what has its own name here, so that the other name is the one that is reported as the second.
     let (ours, others): (Vec<_>, Vec<_>) = values.into_iter().partition(|(key, _)| !is_other_name(key));
@@ -115,7 +134,17 @@ pub(super) fn rename(values: Dict, transport: Option<&str>) -> Renamed {
         match (key.as_str(), value) {
             ("backend", Value::Dict(_, tables)) => {
                 for (name, table) in tables {
-                    renamed.put_backend(&name, table);
+                    renamed.put_transport("backend", &name, table);
+                }
+            }
+            ("intake", Value::Dict(_, tables)) => {
+                for (name, table) in tables {
+                    match table {
+                        Value::Dict(_, flags) if name == ANY => {
+                            renamed.put_flags(meant.intake.as_deref(), flags);
+                        }
+                        table => renamed.put_transport("intake", &name, table),
+                    }
                 }
             }
             ("session", Value::Dict(_, table)) => {
@@ -136,28 +165,52 @@ pub(super) fn rename(values: Dict, transport: Option<&str>) -> Renamed {
         } else if let Some(reason) = why_idle(&key) {
             renamed.without_effect.push((key, reason));
         } else {
-            renamed.put_backend(transport.unwrap_or(DEFAULT_TRANSPORT), value);
+            renamed.put_transport("backend", meant.backend.as_deref().unwrap_or(DEFAULT_TRANSPORT), value);
         }
     }
     renamed
 }
 
 impl Renamed {
-    fn put_backend(&mut self, name: &str, table: Value) {
+    /// Stores the table of a transport under `backend` or `intake`.
+    fn put_transport(&mut self, tables: &str, name: &str, table: Value) {
         let name = table_of(&canonical_backend(name));
         let Value::Dict(_, settings) = table else {
-            return self.put(&["backend", &name], &format!("backend.{name}"), table);
+            return self.put(&[tables, &name], &format!("{tables}.{name}"), table);
         };
-        // An empty table chooses the backend as well.
-        self.put(&["backend", &name], &format!("backend.{name}"), Value::from(Dict::new()));
+        // An empty table chooses the transport as well.
+        self.put(&[tables, &name], &format!("{tables}.{name}"), Value::from(Dict::new()));
         for (key, value) in settings {
-            let written = format!("backend.{name}.{key}");
+            let written = format!("{tables}.{name}.{key}");
             if let Some(reason) = why_idle(&key) {
                 self.without_effect.push((written, reason));
                 continue;
             }
             let other = OF_BACKENDS.iter().find(|(other, _)| *other == key).map(|(_, name)| *name);
-            self.put(&["backend", &name, other.unwrap_or(&key)], &written, value);
+            self.put(&[tables, &name, other.unwrap_or(&key)], &written, value);
+        }
+    }
+
+    /// Stores what flags say of the intake that is used.
+    fn put_flags(&mut self, intake: Option<&str>, flags: Dict) {
+        for (flag, value) in flags {
+            let intake = match intake {
+                Some(name) => table_of(&canonical_backend(name)),
+                None if flag == "queue" => DEFAULT_TRANSPORT.to_owned(),
+                None => {
+                    let instead = "say which with --backend webhook or --backend streamable-http-webhook";
+                    self.problems.push(Problem::new(
+                        format!("--{flag}"),
+                        "belongs to a transport over HTTP",
+                        instead,
+                    ));
+                    continue;
+                }
+            };
+            match OF_FLAGS.iter().find(|(of, table, _)| (*of, *table) == (&flag, &intake)) {
+                Some((_, table, name)) => self.put(&["intake", table, name], &format!("--{flag}"), value),
+                None => self.problems.push(flag_of_another(&flag, &intake)),
+            }
         }
     }
 
@@ -185,6 +238,18 @@ impl Renamed {
             )),
         }
     }
+}
+
+/// What to say of a flag that this intake has no use for.
+fn flag_of_another(flag: &str, intake: &str) -> Problem {
+    let fitting = OF_FLAGS.iter().find(|(_, table, _)| *table == intake).map(|(flag, ..)| *flag);
+    let instead = match fitting {
+        Some("queue") => "name the queue that requests come from with --queue URL",
+        Some(_) => "say where requests come in with --listen ADDRESS, such as --listen 127.0.0.1:8000",
+        None => "leave it out",
+    };
+    let what = if flag == "queue" { "names a queue" } else { "is an address to listen on" };
+    Problem::new(format!("--{flag}"), format!("{what}, and the transport {intake} has none"), instead)
 }
 
 fn is_other_name(key: &str) -> bool {

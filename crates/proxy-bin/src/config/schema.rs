@@ -70,20 +70,18 @@ fn polish(schema: &mut Value) {
 
 /// Adds the names that are taken beside this program's own, so that editors do not call them mistakes.
 fn add_other_names(schema: &mut Value) {
-    let backends: Vec<String> = table(schema, "backend")
-        .into_iter()
-        .flat_map(Map::keys)
-        .map(|name| format!("backend.{name}"))
-        .collect();
-    let table_names = schema.pointer_mut("/properties/backend/properties").and_then(Value::as_object_mut);
-    if let Some(tables) = table_names {
+    let of_tables = |schema: &Value, tables: &str| -> Vec<String> {
+        table(schema, tables).into_iter().flat_map(Map::keys).map(|name| format!("{tables}.{name}")).collect()
+    };
+    let backends = of_tables(schema, "backend");
+    for tables in ["backend", "intake"] {
+        let known = of_tables(schema, tables);
+        let pointer = format!("/properties/{tables}/properties");
+        let Some(properties) = schema.pointer_mut(&pointer).and_then(Value::as_object_mut) else { continue };
         for (name, ours) in
-            names::OF_TABLES.iter().filter(|(_, ours)| backends.contains(&format!("backend.{ours}")))
+            names::OF_TABLES.iter().filter(|(_, ours)| known.contains(&format!("{tables}.{ours}")))
         {
-            tables.insert(
-                (*name).to_owned(),
-                json!({ "$ref": format!("#/properties/backend/properties/{ours}") }),
-            );
+            properties.insert((*name).to_owned(), json!({ "$ref": format!("#{pointer}/{ours}") }));
         }
     }
     for other in names::others() {

@@ -6,7 +6,9 @@ use figment::value::{Dict, Empty, Num, Value};
 use frontend_http::AuthToken;
 use proxy_core::config::ToolTimeouts;
 
-use super::{BackendTables, Config};
+use worker::WorkerConfig;
+
+use super::{BackendTables, Config, IntakeTables};
 
 /// A setting in force.
 #[derive(Debug, Clone)]
@@ -53,6 +55,8 @@ pub(super) fn known_keys() -> Vec<String> {
     let mut config = Config::default();
     config.session.tools = BTreeMap::from([("NAME".to_owned(), ToolTimeouts::default())]);
     config.backend = BackendTables::all_given();
+    config.worker = Some(WorkerConfig::default());
+    config.intake = IntakeTables::all_given();
     let mut keys: Vec<String> = settings(&config, |_| None).iter().map(Setting::key).collect();
     if let Ok(Value::Dict(_, entry)) = Value::serialize(AuthToken::default()) {
         keys.extend(entry.keys().map(|name| format!("security.auth_tokens.{name}")));
@@ -70,8 +74,13 @@ fn collect(
     for (name, value) in values.iter().filter(|(_, value)| !is_table(value)) {
         path.push(name.clone());
         let value = json(value);
-        // A backend that is not configured is no setting.
-        if value.is_some() || path[0] != "backend" || path.len() > 2 {
+        // A transport or a worker that is not configured is no setting.
+        let is_absent_table = match path[0].as_str() {
+            "backend" | "intake" => path.len() <= 2,
+            "worker" => path.len() == 1,
+            _ => false,
+        };
+        if value.is_some() || !is_absent_table {
             settings.push(Setting {
                 table: path[..path.len() - 1].iter().map(|name| quoted(name)).collect::<Vec<_>>().join("."),
                 name: name.clone(),

@@ -38,6 +38,7 @@ fn read(file: &str, pairs: &[(&str, &str)], flags: &[(&str, &str)]) -> Result<Lo
     let folder = Folder::new();
     let flags = flags.iter().map(|(key, value)| ("--set".to_owned(), (*key).to_owned(), (*value).to_owned()));
     load(&Inputs {
+        role: None,
         file: Some(folder.file(file)),
         variables: variables(pairs),
         flags: flags.collect(),

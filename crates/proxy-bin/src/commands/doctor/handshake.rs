@@ -39,7 +39,9 @@ struct ServerInfo {
 }
 
 /// Opens a session, looks at what there is, and ends the session again.
-pub(super) async fn handshake(proxy: &Arc<Proxy>, checks: &mut Checks) {
+///
+/// `remedy` is for a server that does not answer.
+pub(super) async fn handshake(proxy: &Arc<Proxy>, remedy: &'static str, checks: &mut Checks) {
     let caller = Principal::Anonymous;
     let started = Instant::now();
     let opened = match proxy.open(&caller, initialize(), Media::Json) {
@@ -59,17 +61,15 @@ pub(super) async fn handshake(proxy: &Arc<Proxy>, checks: &mut Checks) {
             let offers = if offers.is_empty() { "nothing".to_owned() } else { offers.join(", ") };
             checks.add(Check::good(
                 HANDSHAKE,
-                format!("{name:?} {version} answered in {took} ms, revision {protocol_version}, offers {offers}"),
+                format!(
+                    "{name:?} {version} answered in {took} ms, revision {protocol_version}, offers {offers}"
+                ),
             ));
             if capabilities.contains_key("tools") {
                 checks.add(tools(proxy, &opened.session, &caller).await);
             }
         }
-        Err(what) => checks.add(Check::failed(
-            HANDSHAKE,
-            what,
-            "see that the MCP server runs, reads what the proxy sends to, and may answer where the proxy reads",
-        )),
+        Err(what) => checks.add(Check::failed(HANDSHAKE, what, remedy)),
     }
     if let Err(refusal) = proxy.end(&opened.session, &caller) {
         tracing::debug!(error.r#type = refusal.reason(), "the session had ended already");
