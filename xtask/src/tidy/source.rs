@@ -71,9 +71,10 @@ impl<'a> Source<'a> {
         problems
     }
 
-    /// Beside the binary, the crate that holds two backends.
+    /// Beside the binary, the crate that holds two backends, and the one that does without S3 where it can.
     fn may_have_features(&self) -> bool {
-        ["crates/proxy-bin", "crates/backend-webhook"].iter().any(|folder| self.path.starts_with(folder))
+        let crates = ["crates/proxy-bin", "crates/backend-webhook", "crates/aws-common"];
+        crates.iter().any(|folder| self.path.starts_with(folder))
     }
 
     fn check_file(&self) -> Vec<Problem> {
