@@ -7,6 +7,7 @@ use proxy_core::{
     error::{BackendError, ErrorKind},
     id::RouteKey,
 };
+use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitOptions, kill_process_group, test_kill_process_group, waitpgid};
 use tokio::{
     process::{Child, ChildStderr},
@@ -85,9 +86,24 @@ impl Group {
         if self.status.is_none()
             && let Ok(Ok(status)) = timeout_at(until, self.leader.wait()).await
         {
-            self.status = Some(status);
+            self.note(status);
         }
         self.status.is_some()
+    }
+
+    /// The leader was waited for. If it was the last of its group, the group's id is free from now on.
+    fn note(&mut self, status: ExitStatus) {
+        self.status = Some(status);
+        if test_kill_process_group(self.id) == Err(Errno::SRCH) {
+            self.forget();
+        }
+    }
+
+    /// Nothing is left: nobody may send signals to this id any more.
+    fn forget(&mut self) {
+        self.is_gone = true;
+        self.registration = None;
+        self.breach = None;
     }
 
     /// Waits until nothing is left, until then at most.
@@ -97,13 +113,18 @@ impl Group {
         }
         let mut pause = LOOK_FIRST;
         loop {
+            if self.is_gone {
+                return true;
+            }
             self.wait_for_orphans();
-            if test_kill_process_group(self.id) == Err(rustix::io::Errno::SRCH) {
+            if test_kill_process_group(self.id) == Err(Errno::SRCH) {
+                self.forget();
                 return true;
             }
             if !self.is_alive().await {
                 // one that began while others were looked at would have been missed
                 self.signal(Signal::KILL);
+                self.forget();
                 return true;
             }
             if Instant::now() >= until {
@@ -132,8 +153,11 @@ impl Group {
 
     /// A process group keeps its id for as long as one of its processes is left, and no process gets that id.
     fn signal(&self, signal: Signal) {
+        if self.is_gone {
+            return;
+        }
         match kill_process_group(self.id, signal) {
-            Ok(()) | Err(rustix::io::Errno::SRCH) => {}
+            Ok(()) | Err(Errno::SRCH) => {}
             Err(error) => {
                 let error = io::Error::from(error);
                 tracing::warn!(group = self.id(), %error, "a server could not be sent a signal");
@@ -154,7 +178,7 @@ impl Running for Group {
         tokio::select! {
             status = self.leader.wait() => match status {
                 Ok(status) => {
-                    self.status = Some(status);
+                    self.note(status);
                     ended_with(status)
                 }
                 Err(error) => {
@@ -183,15 +207,13 @@ impl Running for Group {
                 tracing::warn!(group = self.id(), "a server was killed, and still something of it is left");
             }
         }
-        self.is_gone = true;
+        self.forget();
     }
 }
 
 impl Drop for Group {
     fn drop(&mut self) {
-        if !self.is_gone {
-            self.signal(Signal::KILL);
-        }
+        self.signal(Signal::KILL);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Starts servers as child processes.
 
-use std::{ffi::OsString, path::PathBuf, process::Stdio, sync::Arc};
+use std::{env, ffi::OsString, io, path::PathBuf, process::Stdio, sync::Arc};
 
 use async_trait::async_trait;
 use proxy_core::{
@@ -26,12 +26,28 @@ use super::{
 /// How the helper commands are started: the running program's own, hidden ones.
 #[derive(Debug, Clone)]
 pub struct Launcher {
-    /// The program, an absolute path: `std::env::current_exe()`.
+    /// The program, an absolute path.
     pub program: PathBuf,
     /// The arguments that make it [`launch`](super::launch()); a server's program and its arguments are put behind them.
     pub launch: Vec<OsString>,
     /// The arguments that make it [`watch`](super::watch()).
     pub watch: Vec<OsString>,
+}
+
+impl Launcher {
+    /// The running program with these arguments in front. On Linux that is so even after its file was replaced, as an upgrade does.
+    ///
+    /// # Errors
+    /// The program does not know where it is.
+    pub fn of_this_program(
+        launch: impl IntoIterator<Item = impl Into<OsString>>,
+        watch: impl IntoIterator<Item = impl Into<OsString>>,
+    ) -> io::Result<Self> {
+        let linked = PathBuf::from("/proc/self/exe");
+        let program = if linked.exists() { linked } else { env::current_exe()? };
+        let (launch, watch) = (launch.into_iter().map(Into::into), watch.into_iter().map(Into::into));
+        Ok(Self { program, launch: launch.collect(), watch: watch.collect() })
+    }
 }
 
 /// Starts one command, again and again.
@@ -101,16 +117,16 @@ impl Launch for Processes {
     async fn launch(&self, route: &RouteKey) -> Result<Launched, BackendError> {
         self.program.check()?;
         self.keep();
-        let failed = |error: std::io::Error| {
+        let failed = |error: io::Error| {
             let message =
                 format!("the server program \"{}\" could not be started", self.program.name().display());
             BackendError::new(ErrorKind::Unavailable, "send", message).with_source(error)
         };
         let mut child = self.command().spawn().map_err(failed)?;
         let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-        let mut group = Group::new(child).ok_or_else(|| failed(std::io::ErrorKind::NotFound.into()))?;
+        let mut group = Group::new(child).ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?;
         let (Some(mut input), Some(output), Some(stderr)) = pipes else {
-            return Err(failed(std::io::ErrorKind::BrokenPipe.into()));
+            return Err(failed(io::ErrorKind::BrokenPipe.into()));
         };
         group.register(&self.watchdog).await?;
         input.write_all(GO.as_bytes()).await.map_err(failed)?;

@@ -11,13 +11,13 @@ use tokio::time::Instant;
 
 #[tokio::test]
 async fn what_a_server_started_ends_with_its_session() {
-    let rig = Rig::new(&server());
+    let rig = Rig::new(&changed(server(), |config| config.stop_grace = Duration::from_secs(30)));
     let (one, other) = (rig.open().await, rig.open().await);
     let (held, others) = (one.spawn().await, other.spawn().await);
     let begun = Instant::now();
     one.close().await;
     assert!(held.has_ended(), "nothing is left when close has returned");
-    assert!(begun.elapsed() < Duration::from_secs(1), "a server that ends by itself is not waited for");
+    assert!(begun.elapsed() < Duration::from_secs(10), "a server that ends by itself is not waited for");
     assert!(!others.has_ended());
     rig.shut_down().await;
     assert!(others.has_ended(), "nothing is left when run has returned");
@@ -50,7 +50,7 @@ async fn a_server_that_ignores_its_input_is_asked_by_signal() {
         told.path().display(),
         held.path().display()
     );
-    let rig = Rig::new(&changed(shell(&script), |config| config.stop_grace = Duration::from_secs(1)));
+    let rig = Rig::new(&changed(shell(&script), |config| config.stop_grace = Duration::from_secs(2)));
     let client = rig.client();
     client.send("initialize", "{}").await.unwrap();
     held.written().await;

@@ -196,7 +196,7 @@ impl Client<'_> {
         }
     }
 
-    async fn event(&self) -> Event {
+    pub(crate) async fn event(&self) -> Event {
         self.rig.event(&self.route).await
     }
 

@@ -50,11 +50,7 @@ async fn start(pipe: OsString) -> Option<Children> {
     let (deliver, mut delivered) = mpsc::channel(16);
     let parts = ChildrenParts {
         inbox: Arc::new(Answers(deliver)),
-        launcher: Launcher {
-            program: program.clone(),
-            launch: vec!["launch".into()],
-            watch: vec!["watch".into()],
-        },
+        launcher: Launcher::of_this_program(["launch"], ["watch"]).ok()?,
         registry: &mut Registry::default(),
     };
     let config = ServerConfig::new([program.to_str()?, "serve"]);
