@@ -93,7 +93,7 @@ struct Shared {
 }
 
 impl Children {
-    /// A backend that starts this command. Nothing is started yet. Must be called within a runtime.
+    /// A backend that starts this command. Nothing is started yet.
     ///
     /// # Errors
     /// `Config` names the setting.

@@ -7,7 +7,6 @@ use std::{
     io::{self, BufRead as _, Write},
     process::{Command, ExitCode, Stdio},
     thread,
-    time::Duration,
 };
 
 use serde_json::{Value, json};
@@ -69,13 +68,13 @@ fn take(request: &Value) -> io::Result<()> {
         "abort" => std::process::abort(),
         "allocate" => {
             let held = vec![1_u8; count];
-            thread::sleep(Duration::from_secs(1000));
-            answer(id, &json!(held.len()))
+            // what is held is used, or it would not be allocated
+            write(&format!("{}\n", held.len()))?;
+            wait_to_be_killed()
         }
         "deaf" => {
             answer(id, &json!({}))?;
-            thread::sleep(Duration::from_secs(1000));
-            Ok(())
+            wait_to_be_killed()
         }
         "garbage" => {
             write("Welcome to the server!\n{\"jsonrpc\":\"2.0\"\n\u{fffd}\n\n[]\n")?;
@@ -105,6 +104,12 @@ fn take(request: &Value) -> io::Result<()> {
 #[expect(clippy::exit, reason = "this is what a server does that has had enough")]
 fn exit(code: i32) -> io::Result<()> {
     std::process::exit(code)
+}
+
+fn wait_to_be_killed() -> ! {
+    loop {
+        thread::park();
+    }
 }
 
 fn quiet(program: &str, argument: &str) -> Command {
