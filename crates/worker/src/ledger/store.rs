@@ -52,7 +52,9 @@ impl Store {
     }
 
     pub(super) fn in_memory(bounds: Bounds) -> Result<Self, LedgerError> {
-        let database = Builder::new()
+        let mut builder = Builder::new();
+        let database = builder
+            .set_cache_size(CACHE)
             .create_with_backend(InMemoryBackend::new())
             .map_err(|error| LedgerError::of(shown(None), "opened", error.into()))?;
         Self::over(database, None, bounds)
