@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use crate::{
     attributes::{OutgoingMessage, ReplyAddress},
+    neighbourhood::neighbourhood,
     sender::BatchingSender,
     sender_pool::SenderPool,
 };
@@ -33,6 +34,24 @@ impl Owners {
     /// Sends to the queues that the rules allow.
     pub fn new(rules: AddressRules, pool: SenderPool) -> Self {
         Self { rules, pool, refused: Once::new(), denied: AtomicBool::new(false) }
+    }
+
+    /// Which queues may be sent to: those that the setting `owner_allow` names, else those near the one at `queue_url`.
+    ///
+    /// # Errors
+    /// `Config` for patterns that are none.
+    pub fn rules(
+        allow: Option<&[String]>,
+        queue_url: &str,
+        region: Option<&str>,
+    ) -> Result<AddressRules, BackendError> {
+        let Some(patterns) = allow else {
+            return Ok(AddressRules::neighbourhood(neighbourhood(queue_url, region)));
+        };
+        AddressRules::configured("owner_allow", patterns).map_err(|problems| {
+            let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            BackendError::new(ErrorKind::Config, "start", problems.join("; "))
+        })
     }
 
     /// The queue that a session's messages go to, where its far end named one that they may go to.

@@ -3,10 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use aws_common::{
-    BatchingSender, Envelope, Owners, Poller, PollerSettings, ReplyAddress, SenderPool,
-    attributes::OutgoingMessage,
-};
+use aws_common::{BatchingSender, Envelope, Owners, Poller, PollerSettings, ReplyAddress, SenderPool};
 use prometheus_client::registry::Registry;
 use proxy_core::{
     BackendMetrics,
@@ -30,7 +27,7 @@ use crate::{
 pub(crate) const NAME: &str = "snssqs";
 
 /// How long a far end is tried to be told that a session has ended.
-const END_TIMEOUT: Duration = Duration::from_secs(10);
+const END_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How much longer than its wait a poll may take before readiness doubts it.
 const POLL_MARGIN: Duration = Duration::from_secs(20);
@@ -103,7 +100,8 @@ impl SnsSqsBackend {
         let own_url = return_path.queue().url();
         let workers = "the worker's queue";
         let pool = SenderPool::new(clients.sqs.clone(), own_url, message_bytes, workers, metrics.clone());
-        let owners = Owners::new(config.owner_rules(own_url)?, pool);
+        let rules = Owners::rules(config.owner_allow.as_deref(), own_url, config.region.as_deref())?;
+        let owners = Owners::new(rules, pool);
         let settings = PollerSettings {
             queue_url: return_path.queue().url().into(),
             name: return_path.queue().name().into(),
@@ -132,19 +130,6 @@ impl SnsSqsBackend {
     /// The URL of the queue that answers are read from: the configured one or the created one.
     pub fn reply_queue_url(&self) -> &str {
         self.return_path.queue().url()
-    }
-
-    /// Sends to the worker that has the session, where it named a queue that may be written to, else by the topic.
-    async fn carry(
-        &self,
-        remote: &Remote,
-        message: OutgoingMessage,
-        deadline: Instant,
-    ) -> Result<(), BackendError> {
-        match self.owners.of(remote) {
-            Some(owner) => self.owners.send(owner, message, deadline).await,
-            None => self.sender.send(message, deadline).await,
-        }
     }
 
     /// Puts the response topic into initialize, where asyncmcp 0.2.1 reads it and where its main branch does.
@@ -189,7 +174,7 @@ impl Backend for SnsSqsBackend {
         let Outbound { remote, message: sealed, .. } = outbound;
         drop(sealed);
         self.return_path.ready(deadline).await?;
-        self.carry(&remote, message, deadline).await?;
+        self.owners.carry(&remote, message, deadline, &self.sender).await?;
         Ok(Sent::default())
     }
 
@@ -205,7 +190,8 @@ impl Backend for SnsSqsBackend {
 
     async fn close(&self, remote: &Remote) -> Result<(), BackendError> {
         let Some(message) = self.envelope.seal_end(remote) else { return Ok(()) };
-        match self.carry(remote, message, Instant::now() + END_TIMEOUT).await {
+        let deadline = Instant::now() + END_TIMEOUT;
+        match self.owners.carry(remote, message, deadline, &self.sender).await {
             // with its worker
             Err(error) if error.kind() == ErrorKind::SessionGone => Ok(()),
             told => told,

@@ -165,18 +165,6 @@ impl SnsSqsConfig {
         self.region.as_deref().or_else(|| region_of(self.sqs_queue_url.as_deref()?))
     }
 
-    /// Which queues a worker may name, where answers are read from the queue with this URL.
-    pub(crate) fn owner_rules(&self, reply_queue_url: &str) -> Result<AddressRules, BackendError> {
-        let Some(patterns) = &self.owner_allow else {
-            let beside = reply_queue_url.rsplit_once('/').map_or("", |(beside, _)| beside);
-            return Ok(AddressRules::neighbourhood(vec![format!("{beside}/*")]));
-        };
-        AddressRules::configured("owner_allow", patterns).map_err(|problems| {
-            let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
-            BackendError::new(ErrorKind::Config, "start", problems.join("; "))
-        })
-    }
-
     fn topic_problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         problems.extend(topic_arn::problem("sns_topic_arn", &self.sns_topic_arn, true));

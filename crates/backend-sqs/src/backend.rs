@@ -89,7 +89,9 @@ impl SqsBackend {
         let sender = BatchingSender::new(destination, queue.name(), message_bytes, metrics.clone());
         let workers = "the worker's queue";
         let pool = SenderPool::new(client.clone(), queue.url(), message_bytes, workers, metrics.clone());
-        let owners = Owners::new(config.owner_rules()?, pool);
+        let allow = config.owner_allow.as_deref();
+        let rules = Owners::rules(allow, &config.read_queue_url, config.region.as_deref())?;
+        let owners = Owners::new(rules, pool);
         let plan = PollPlan::new(&config, &client, &metrics, &parts);
         let maker = || {
             let plan = QueuePlan {

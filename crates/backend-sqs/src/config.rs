@@ -5,7 +5,6 @@ use std::{collections::BTreeMap, time::Duration};
 use aws_common::{
     attributes::operator_problems,
     client::ClientSettings,
-    neighbourhood,
     settings::{
         LARGEST_BATCH, LONGEST_WAIT, QueueKind, client_id_problem, endpoint_problem, prefix_problem,
         queue_url_problem, receive_problems, region_problem,
@@ -142,20 +141,6 @@ impl SqsConfig {
 
     pub(crate) fn client_settings(&self) -> ClientSettings {
         ClientSettings { endpoint_url: self.endpoint_url.clone(), region: self.region.clone() }
-    }
-
-    /// Which queues a worker may name.
-    pub(crate) fn owner_rules(&self) -> Result<AddressRules, BackendError> {
-        let Some(patterns) = &self.owner_allow else {
-            return Ok(AddressRules::neighbourhood(neighbourhood(
-                &self.read_queue_url,
-                self.region.as_deref(),
-            )));
-        };
-        AddressRules::configured("owner_allow", patterns).map_err(|problems| {
-            let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
-            BackendError::new(ErrorKind::Config, "start", problems.join("; "))
-        })
     }
 
     fn per_session_problems(&self) -> Vec<Problem> {

@@ -10,7 +10,7 @@ use proxy_core::{
 };
 use serde_json::{Value, json};
 
-use crate::harness::{PATIENCE, REQUESTS, Topics, World, call, eventually, outbound};
+use crate::harness::{PATIENCE, PROXY, REQUESTS, Topics, World, call, eventually, outbound};
 
 /// A name that a worker gives its own queue.
 const OWN: &str = "mcp-worker-0123456789abcdefghijkl";
@@ -82,6 +82,23 @@ async fn a_queue_that_is_not_allowed_is_named_to_whoever_gets_the_message() {
     world.backend.send(owned(&world.route(), &call(1), elsewhere)).await.unwrap();
     let taken = world.topics.take(1).await;
     assert_eq!(context(&taken[0])["owner"], elsewhere);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_queue_that_aws_does_not_let_us_send_to_is_named_to_whoever_gets_the_message() {
+    let mut world = World::start().await;
+    world.ready().await;
+    let owner = world.emulator().create_queue(OWN, &[]).unwrap();
+    world.emulator().deny_to(PROXY, "sqs:SendMessage");
+    for number in 1..=2 {
+        world.backend.send(owned(&world.route(), &call(number), &owner)).await.unwrap();
+        let taken = world.topics.take(1).await;
+        assert_eq!(taken[0].body(), Some(&*call(number)));
+        assert_eq!(context(&taken[0])["owner"], json!(owner));
+    }
+    assert_eq!(world.calls("SendMessageBatch"), 1, "it is not tried again");
+    world.emulator().allow("sqs:SendMessage");
     world.stop().await;
 }
 
