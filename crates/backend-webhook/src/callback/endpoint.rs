@@ -97,7 +97,8 @@ impl Shared {
     }
 }
 
-/// The far end's own session id, if it is not the one that we proposed. A route key there must be the path's.
+/// The far end's own session id, if it is not the one that we proposed. A route key of ours there must be the path's; our worker makes ids
+/// of the same form, of its own instance.
 fn session(headers: &HeaderMap, shared: &Shared, route: &RouteKey) -> Result<Option<RemoteSession>, Refusal> {
     let mut values = headers.get_all(&shared.session_header).iter();
     let Some(value) = values.next() else { return Ok(None) };
@@ -108,7 +109,7 @@ fn session(headers: &HeaderMap, shared: &Shared, route: &RouteKey) -> Result<Opt
     if text == route.as_str() {
         return Ok(None);
     }
-    if RouteKey::parse(text).is_ok() {
+    if RouteKey::parse(text).is_ok_and(|other| other.belongs_to(&shared.instance)) {
         return Err(Refusal::Session);
     }
     RemoteSession::parse(text).map(Some).map_err(|_| Refusal::Session)
