@@ -9,7 +9,7 @@ use proxy_core::{
     intake::{Reply, ReplyTo},
     message::Message,
 };
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
 use super::{
     responses::{Open, Responses},
@@ -17,6 +17,13 @@ use super::{
     streams::Outgoing,
 };
 use crate::intake::{Callbacks, Posted, too_large};
+
+/// How long the answer that is posted waits for what comes before it on the response to be read.
+const DRAINED_WITHIN: Duration = Duration::from_secs(1);
+
+/// How long a client that knows none of our extensions has, from the last message on the response, to read what is there before the answer is
+/// posted. Our own proxy orders them by itself.
+const READ_WITHIN: Duration = Duration::from_millis(100);
 
 /// Carries messages to clients.
 #[derive(Debug)]
@@ -64,7 +71,8 @@ impl Replies {
 
     /// Carries an answer.
     ///
-    /// That of a webhook tool is posted once: its response is still open, and takes it where the webhook does not.
+    /// That of a webhook tool is posted once: its response is still open, and takes it where the webhook does not. It is posted when what
+    /// belongs to its call has left by the response: asyncmcp's clients take an answer for the end of its call.
     async fn answer(
         &self,
         reply: &Reply,
@@ -72,7 +80,11 @@ impl Replies {
         posted: Option<Posted<'_>>,
         deadline: Instant,
     ) -> Result<(), BackendError> {
-        if let (Some(Open { by_webhook: true, .. }), Some(posted)) = (&open, &posted) {
+        if let (Some(Open { by_webhook: true, writer, .. }), Some(posted)) = (&open, &posted) {
+            writer.drained(deadline.min(Instant::now() + DRAINED_WITHIN)).await;
+            if let Some(last) = writer.last_put().filter(|_| reply.context.is_none()) {
+                sleep_until(deadline.min(last + READ_WITHIN)).await;
+            }
             match self.callbacks.try_once(posted).await {
                 Ok(()) => return Ok(()),
                 Err(error) => tracing::debug!(

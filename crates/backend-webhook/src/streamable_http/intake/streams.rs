@@ -1,6 +1,9 @@
 //! Bounded streams of messages to one reader, which is gone when it is dropped.
 
-use std::task::{Context, Poll};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll},
+};
 
 use proxy_core::ProxyContext;
 use tokio::{
@@ -27,7 +30,11 @@ pub(super) struct Outgoing {
 
 /// Where messages are put. The stream ends once all of these are dropped and what was put before has been read.
 #[derive(Debug, Clone)]
-pub(super) struct Writer(mpsc::Sender<Outgoing>);
+pub(super) struct Writer {
+    messages: mpsc::Sender<Outgoing>,
+    /// When a message was put last.
+    last: Arc<Mutex<Option<Instant>>>,
+}
 
 /// Where they are read.
 #[derive(Debug)]
@@ -51,14 +58,15 @@ pub(super) enum NotPut {
 
 pub(super) fn stream() -> (Writer, Reader) {
     let (writer, messages) = mpsc::channel(MOST);
-    (Writer(writer), Reader { messages, _on_drop: None })
+    (Writer { messages: writer, last: Arc::default() }, Reader { messages, _on_drop: None })
 }
 
 impl Writer {
     /// Puts a message, once there is room.
     pub(super) async fn put(&self, message: Outgoing, deadline: Instant) -> Result<(), NotPut> {
-        match timeout_at(deadline, self.0.reserve()).await {
+        match timeout_at(deadline, self.messages.reserve()).await {
             Ok(Ok(room)) => {
+                *self.last() = Some(Instant::now());
                 room.send(message);
                 Ok(())
             }
@@ -69,14 +77,29 @@ impl Writer {
 
     /// Puts a message where there is room.
     pub(super) fn put_now(&self, message: Outgoing) {
-        if let Ok(room) = self.0.try_reserve() {
+        if let Ok(room) = self.messages.try_reserve() {
             room.send(message);
         }
     }
 
+    /// Waits until everything that was put has been read, at most until then.
+    pub(super) async fn drained(&self, until: Instant) {
+        // all the room there is
+        drop(timeout_at(until, self.messages.reserve_many(MOST)).await);
+    }
+
+    /// When a message was put last.
+    pub(super) fn last_put(&self) -> Option<Instant> {
+        *self.last()
+    }
+
+    fn last(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Whether somebody reads.
     pub(super) fn is_read(&self) -> bool {
-        !self.0.is_closed()
+        !self.messages.is_closed()
     }
 }
 

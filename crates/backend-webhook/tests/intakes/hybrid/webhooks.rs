@@ -1,5 +1,7 @@
 //! What is posted to the client's webhook.
 
+use std::time::{Duration, Instant};
+
 use proxy_core::{ReplyAddress, intake::ReplyTo};
 
 use super::{ANSWER, ASKED, CALL, Events, LOGGED, Responding, SESSION, World, configured, reply, unrelated};
@@ -31,6 +33,21 @@ async fn a_webhook_tools_answer_is_posted_and_its_response_ends_silently() {
         in_time(async { tokio::join!(world.reply(reply(&opened, &call, ANSWER)), taking) }).await;
     result.unwrap();
     assert_eq!(events.next().await, None);
+}
+
+#[tokio::test]
+async fn what_comes_before_the_answer_of_a_webhook_tool_has_time_to_be_read() {
+    let (mut world, mut receiver) = (world().await, Receiver::start().await);
+    let opened = world.open(Some(&receiver.url)).await;
+    let (_events, call) = world.call(CALL).await;
+    world.reply(reply(&opened, &call, LOGGED)).await.unwrap();
+    let told = Instant::now();
+    let taking = async {
+        let got = receiver.got().await;
+        assert!(told.elapsed() >= Duration::from_millis(90), "{:?}", told.elapsed());
+        got.answer(200);
+    };
+    in_time(async { tokio::join!(world.reply(reply(&opened, &call, ANSWER)), taking) }).await.0.unwrap();
 }
 
 #[tokio::test]
