@@ -6,7 +6,6 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod bench;
-mod demo;
 mod features;
 mod invocation;
 mod setup;
@@ -35,18 +34,6 @@ enum Task {
         #[arg(long)]
         record: bool,
     },
-    /// Start a real asyncmcp server and the proxy, and make a call through them
-    Demo {
-        /// What lies between them
-        #[arg(long, value_enum, default_value_t = demo::Backend::Sqs)]
-        backend: demo::Backend,
-        /// Where the proxy listens on 127.0.0.1
-        #[arg(long, default_value_t = 8080)]
-        port: u16,
-        /// End after the call
-        #[arg(long)]
-        once: bool,
-    },
     /// Install under target/ what the tests need: Python and Node packages, cargo-deny, cargo-hack
     Setup,
     /// Set up and run every check and test
@@ -62,7 +49,6 @@ enum Task {
 fn main() -> ExitCode {
     let result = match Arguments::parse().task {
         Task::Bench { quick, only, record } => bench::run(quick, &only, record),
-        Task::Demo { backend, port, once } => demo::run(backend, port, once),
         Task::Setup => setup::run(),
         Task::Test { full } => test::run(full),
         Task::Tidy => tidy::run(),

@@ -2,6 +2,8 @@ use std::{fmt::Write as _, fs, path::PathBuf, sync::atomic::AtomicUsize};
 
 use super::*;
 
+mod worker;
+
 /// A configuration that needs nothing else.
 const SQS: &str = "[backend.sqs]\nread_queue_url = \"https://sqs.eu-central-1.amazonaws.com/1/requests\"\n";
 

@@ -17,12 +17,14 @@ pub(super) const CREDENTIALS: [(&str, &str); 2] =
 const REGION: &str = "us-east-1";
 
 /// What lies between the two ends.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Scene {
     /// For people: what there is, and where.
     pub(super) between: Vec<(&'static str, String)>,
-    /// Of the proxy.
+    /// Of any proxy, one that a desktop client starts too.
     pub(super) proxy: Vec<Setting>,
+    /// Of the demo's own proxy besides.
+    pub(super) serving: Vec<Setting>,
     /// Of the worker.
     pub(super) worker: Vec<Setting>,
     /// The emulator, where there is a cloud between.
@@ -33,16 +35,27 @@ impl Scene {
     /// Sets up what this backend, by its canonical name, needs. The far end gets this address: the emulator where there is one, else
     /// the worker.
     pub(super) async fn set(backend: &str, address: SocketAddr, ledger: &Path) -> anyhow::Result<Self> {
-        let mut scene = Self { between: Vec::new(), proxy: Vec::new(), worker: Vec::new(), emulator: None };
+        let mut scene = Self::default();
         scene.for_worker("ledger", ledger.display().to_string(), "worker");
+        // A queue of its own, which nobody else would need, is one that can only be used a second after it was made.
+        scene.for_worker("sole", "true".to_owned(), "worker");
         // The demo starts its own server; some command has to be there.
         scene.for_worker("command", r#"["demo"]"#.to_owned(), "worker.server");
         match backend {
             "sqs" => scene.queues(address).await?,
             "snssqs" => scene.topics(address).await?,
-            "webhook" => scene.posts("webhook", address, "/mcp/request"),
+            "webhook" => {
+                scene.posts("webhook", address, "/mcp/request");
+                scene.between.push((
+                    "HTTP",
+                    format!("requests to http://{address}/mcp/request, answers to the proxy's callback URL"),
+                ));
+            }
             _ => {
                 scene.posts("streamable_http_webhook", address, "/mcp");
+                scene
+                    .between
+                    .push(("HTTP", format!("requests to http://{address}/mcp, answers in the response")));
                 scene.for_proxy("webhook_url", String::new(), "backend.streamable_http_webhook");
             }
         }
@@ -58,12 +71,15 @@ impl Scene {
         clients
     }
 
-    /// A queue of requests. The proxy makes the queue of its answers.
+    /// A queue of requests, and one of answers for the demo's own proxy.
     async fn queues(&mut self, address: SocketAddr) -> anyhow::Result<()> {
         let emulator = self.emulate(address, "SQS", "sqs").await?;
         let requests = emulator.create_queue("requests", &[])?;
-        self.between.push(("queue", format!("requests in {requests}")));
+        let answers = emulator.create_queue("answers", &[])?;
+        self.between.push(("queues", format!("requests in {requests}")));
+        self.between.push(("", format!("answers in {answers}")));
         self.for_proxy("read_queue_url", requests.clone(), "backend.sqs");
+        self.serving.push(("backend.sqs.response_queue_url".to_owned(), answers));
         self.for_worker("queue_url", requests, "intake.sqs");
         Ok(())
     }
@@ -90,7 +106,6 @@ impl Scene {
         self.for_proxy("listen", "127.0.0.1:0".to_owned(), &format!("backend.{table}"));
         self.for_worker("listen", address.to_string(), &format!("intake.{table}"));
         self.for_worker("path", path.to_owned(), &format!("intake.{table}"));
-        self.between.push(("HTTP", format!("POSTs to http://{address}{path}, answers by POSTs back")));
     }
 
     async fn emulate(

@@ -30,8 +30,8 @@ impl Words {
                 transport: "SQS",
                 sends: "puts it into the queue of requests",
                 takes: "takes it from the queue, and writes down that it begins",
-                answers: "puts the answer into the proxy's queue",
-                receives: "takes the answer from its queue",
+                answers: "puts the answer into the queue of answers",
+                receives: "takes the answer from the queue",
                 there: "queue",
             },
             "snssqs" => Self {

@@ -99,7 +99,7 @@ impl World {
         let worker = Part::start(|stop| worker.run(stop));
 
         let port = ("server.port".to_owned(), options.port.to_string());
-        let all: Vec<Setting> = scene.proxy.iter().cloned().chain([port]).collect();
+        let all: Vec<Setting> = scene.proxy.iter().chain(&scene.serving).cloned().chain([port]).collect();
         let config = settings(&inputs(Role::Proxy, &all))?;
         let listening = here(options.port);
         let app = Box::pin(App::build_with(&config, &between)).await.map_err(|error| match error
