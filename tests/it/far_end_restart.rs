@@ -1,5 +1,5 @@
-//! The server is stopped and started again: it forgets its sessions. Over queues it drops requests of forgotten ones in silence;
-//! over HTTP the loss shows at once.
+//! The server is stopped and started again: it forgets its sessions. Over queues asyncmcp drops requests of forgotten ones in silence;
+//! over HTTP the loss shows at once. Our worker says it whatever lies between.
 
 use std::time::Duration;
 
@@ -20,6 +20,7 @@ const AT_ONCE: Duration = Duration::from_secs(20);
 stories! {
     what_is_pending_ends_with_a_clear_error: sqs, snssqs;
     a_loss_is_seen_at_once: webhook, streamable_http_webhook, streamable_http;
+    a_restarted_worker_says_so: worker;
 }
 
 async fn what_is_pending_ends_with_a_clear_error(kind: Kind) -> Result<()> {
@@ -59,6 +60,22 @@ async fn a_loss_is_seen_at_once(kind: Kind) -> Result<()> {
 
     // Somebody does, who does not know the session.
     world.far_end = world.far_end.restart_server().await?;
+    forgotten_at_once(&session).await?;
+    given_up_and_opened_again(&world, &session).await
+}
+
+/// Whatever the transport: it does not know the session any more, and every request of it is told so at once.
+async fn a_restarted_worker_says_so(kind: Kind) -> Result<()> {
+    let mut world = World::of(kind).await?;
+    let session = Session::open(&world.proxy.url(), "2025-11-25").await?;
+    let before = session.answer(json!(1), "echo", json!({"text": "before"})).await?;
+    assert_eq!(text(&before), Some("before"));
+    world.far_end = world.far_end.restart_server().await?;
+    forgotten_at_once(&session).await?;
+    given_up_and_opened_again(&world, &session).await
+}
+
+async fn forgotten_at_once(session: &Session) -> Result<()> {
     let forgotten = session.post().json(&call(json!(3), "echo", json!({"text": "forgotten"}))).send();
     let forgotten = tokio::time::timeout(AT_ONCE, forgotten).await??;
     // The GET stream may have found out before.
@@ -69,7 +86,7 @@ async fn a_loss_is_seen_at_once(kind: Kind) -> Result<()> {
     } else {
         assert_eq!(forgotten.status(), StatusCode::NOT_FOUND);
     }
-    given_up_and_opened_again(&world, &session).await
+    Ok(())
 }
 
 async fn given_up_and_opened_again(world: &World, session: &Session) -> Result<()> {

@@ -12,6 +12,7 @@ use tokio::process::Command;
 use crate::{
     kind::Kind,
     process::{PATIENCE, Process},
+    worker,
 };
 
 /// The access key that the server signs with.
@@ -98,6 +99,23 @@ pub async fn server(served: &Served) -> Result<(Process, String)> {
     process.wait_for("ready", |line| (line == "ready").then_some(())).await?;
     let url = process.text().lines().find(|line| line.starts_with("http://")).unwrap_or_default().to_owned();
     Ok((process, url))
+}
+
+/// A server of the Model Context Protocol project that is published on npm, with these arguments.
+pub fn node_server(name: &str, arguments: &[&str]) -> worker::Server {
+    let path = |path: PathBuf| path.to_string_lossy().into_owned();
+    // the Node that the conformance suite brings: the machine's own may be too old
+    let node = path(installed("conformance/node_modules/.bin/node"));
+    let program =
+        path(installed(&format!("servers/node_modules/@modelcontextprotocol/{name}/dist/index.js")));
+    let arguments = arguments.iter().map(|&argument| argument.to_owned());
+    worker::Server::Command([node, program].into_iter().chain(arguments).collect())
+}
+
+/// The project's server that is published on PyPI.
+pub fn time_server() -> worker::Server {
+    let program = installed("time/bin/mcp-server-time").to_string_lossy().into_owned();
+    worker::Server::Command(vec![program, "--local-timezone".to_owned(), "UTC".to_owned()])
 }
 
 /// Runs a scenario of the official Python SDK 1.x over stdio, with this command as the server.

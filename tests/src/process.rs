@@ -130,6 +130,12 @@ impl Process {
         self.child.kill().await.with_context(|| format!("{} cannot be killed", self.name))
     }
 
+    /// The status that it ended with.
+    pub async fn ended(&mut self) -> Result<ExitStatus> {
+        let ended = tokio::time::timeout(PATIENCE, self.child.wait()).await;
+        Ok(ended.with_context(|| format!("{} did not end in time:\n{}", self.name, self.output.text()))??)
+    }
+
     /// Its process id, while it runs.
     pub fn id(&self) -> Option<u32> {
         self.child.id()
@@ -153,4 +159,25 @@ impl Output {
     fn text(&self) -> String {
         self.lock().join("\n")
     }
+}
+
+/// Ends any process at once, by its id.
+pub async fn kill(id: &str) -> Result<()> {
+    // it may have ended by itself
+    Command::new("kill").args(["-KILL", id]).stderr(Stdio::null()).status().await?;
+    Ok(())
+}
+
+/// Waits until no process has this id any more; one that has ended and waits for its parent counts as none.
+pub async fn gone(id: &str) -> Result<()> {
+    let is_there = || {
+        let status = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+        status.rsplit(") ").next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with(['Z', 'X']))
+    };
+    let waiting = async {
+        while is_there() {
+            tokio::time::sleep(Duration::from_millis(20)).await; // allowed: a process that is not ours has no event
+        }
+    };
+    tokio::time::timeout(PATIENCE, waiting).await.with_context(|| format!("process {id} goes on"))
 }

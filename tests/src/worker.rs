@@ -25,6 +25,8 @@ pub struct Settings {
     pub intake: Intake,
     /// What it serves.
     pub server: Server,
+    /// More lines of the intake's table.
+    pub more_intake: String,
     /// More lines of TOML: first more of `[worker]`, then other tables.
     pub more: String,
 }
@@ -97,7 +99,7 @@ impl Server {
 impl Settings {
     /// All settings as they are by default.
     pub fn new(intake: Intake, server: Server) -> Self {
-        Self { intake, server, more: String::new() }
+        Self { intake, server, more_intake: String::new(), more: String::new() }
     }
 
     fn to_toml(&self) -> Result<String> {
@@ -125,6 +127,7 @@ impl Settings {
                 )?;
             }
         }
+        text.push_str(&self.more_intake);
         match &self.server {
             Server::Command(command) => write!(text, "[worker.server]\ncommand = {command:?}\n")?,
             Server::Url(url) => write!(text, "[worker.server]\nurl = {url:?}\n")?,

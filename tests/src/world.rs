@@ -169,7 +169,7 @@ impl FarEnd {
                 (None, backend, intake)
             }
         };
-        let settings = worker::Settings { intake, server, more: more.to_owned() };
+        let settings = worker::Settings { more: more.to_owned(), ..worker::Settings::new(intake, server) };
         Self::behind(emulator, Server::worker(settings).await?, backend)
     }
 

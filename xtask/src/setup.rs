@@ -21,22 +21,16 @@ const TOOLS: [(&str, &str); 2] = [("cargo-deny", "0.20.2"), ("cargo-hack", "0.6.
 /// Installs everything; one run at a time, a second one waits.
 pub(crate) fn run() -> Result<()> {
     let _lock = lock()?;
-    for requirements in ["asyncmcp", "mcp2"] {
+    for requirements in ["asyncmcp", "mcp2", "time"] {
         python::install(requirements)?;
     }
-    for project in ["typescript", "conformance", "conformance-0.1"] {
+    for project in ["typescript", "conformance", "conformance-0.1", "servers"] {
         node::install(project)?;
     }
     for (name, version) in TOOLS {
         install_tool(name, version)?;
     }
     Ok(())
-}
-
-/// Installs the one list of Python packages that the demo needs.
-pub(crate) fn asyncmcp() -> Result<()> {
-    let _lock = lock()?;
-    python::install("asyncmcp")
 }
 
 /// Held while something is installed.

@@ -120,12 +120,12 @@ fn test_steps(nextest: bool, full: bool) -> Vec<Step> {
 }
 
 /// How much the tests do that can always do more: random interleavings of the state machine, worlds over a bad transport, calls of
-/// each of many clients over every backend.
+/// each of many clients over every backend, kills of a worker and of what is around it.
 fn with_cases(command: Invocation, full: bool) -> Invocation {
-    let (state_cases, chaos_seeds, client_calls) =
-        if full { ("20000", "20", "60") } else { ("3000", "3", "20") };
+    let (state_cases, chaos_seeds, client_calls, worker_rounds) =
+        if full { ("20000", "20", "60", "200") } else { ("3000", "3", "20", "10") };
     let command = command.environment("STATE_CASES", state_cases).environment("CHAOS_SEEDS", chaos_seeds);
-    command.environment("CLIENT_CALLS", client_calls)
+    command.environment("CLIENT_CALLS", client_calls).environment("WORKER_ROUNDS", worker_rounds)
 }
 
 fn summarize(outcomes: &[Outcome]) -> Result<()> {
@@ -183,11 +183,12 @@ mod tests {
         let read_by_tests = concat!(
             include_str!("../../crates/proxy-core/src/state/tests/interleavings.rs"),
             include_str!("../../crates/testkit/tests/chaos/main.rs"),
-            include_str!("../../tests/it/many_clients.rs")
+            include_str!("../../tests/it/many_clients.rs"),
+            include_str!("../../tests/it/worker_chaos.rs")
         );
         let command = |full| with_cases(Invocation::cargo(["test"]), full).to_string();
         let (short, full) = (command(false), command(true));
-        for name in ["STATE_CASES", "CHAOS_SEEDS", "CLIENT_CALLS"] {
+        for name in ["STATE_CASES", "CHAOS_SEEDS", "CLIENT_CALLS", "WORKER_ROUNDS"] {
             assert!(read_by_tests.contains(&format!("\"{name}\"")), "no test reads {name}");
             let value = |command: &str| {
                 let (_, rest) = command.split_once(&format!("{name}=")).unwrap();

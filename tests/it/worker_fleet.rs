@@ -1,0 +1,94 @@
+//! Several workers on one queue: a session's requests reach the worker that has it, whoever takes them first.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::{Context as _, Result};
+use e2e::{
+    backend::Backend,
+    fixtures,
+    http::{Session, text},
+    kind::Kind,
+    proxy::{Proxy, Settings},
+    stories,
+    world::FarEnd,
+};
+use futures_util::future::try_join_all;
+use serde_json::json;
+
+stories! {
+    many_clients_share_two_workers: worker_sqs, worker_snssqs;
+    asyncmcps_clients_share_two_workers: worker_sqs, worker_snssqs;
+    a_fleet_works_over_fifo: worker_sqs, worker_snssqs;
+}
+
+/// Two proxies, two workers, one queue: each client sees its own session, with everything that belongs to it.
+async fn many_clients_share_two_workers(kind: Kind) -> Result<()> {
+    let mut far_end = FarEnd::start(kind).await?;
+    let other = far_end.another_worker().await?;
+    let settings = Settings::new(far_end.backend.clone().with_created_queue(), "");
+    let proxies = [Proxy::start(settings.clone()).await?, Proxy::start(settings).await?];
+    let arguments = ["--clients", "8", "--calls", "6"];
+    let urls = proxies.iter().map(Proxy::url).collect::<Vec<_>>();
+    let seen = try_join_all(urls.iter().map(|url| fixtures::python_client("many", url, &arguments))).await?;
+    assert!(seen.iter().all(|seen| seen["sessions"] == 8 && seen["calls"] == 48), "{seen:?}");
+    let started = "mcp_worker_children_started_total";
+    let (one, two) = (far_end.worker()?.metric(started, "").await?, other.metric(started, "").await?);
+    assert!(one > 0.0 && two > 0.0, "one worker had all sessions: {one} and {two}");
+    for proxy in proxies {
+        proxy.stop().await?;
+    }
+    other.stop().await?;
+    Ok(())
+}
+
+/// They know nothing of a worker's own queue, so what the wrong worker takes is passed on.
+async fn asyncmcps_clients_share_two_workers(kind: Kind) -> Result<()> {
+    let mut far_end = FarEnd::start(kind).await?;
+    let other = far_end.another_worker().await?;
+    for _ in 0..4 {
+        let seen = match &far_end.backend {
+            Backend::SnsSqs { endpoint, request_topic, response_topic, response_queue } => {
+                let responses = response_queue.as_deref().context("a response queue")?;
+                let arguments =
+                    ["sns-sqs", request_topic, response_topic, responses, "--endpoint-url", endpoint];
+                fixtures::asyncmcp_client(&arguments).await?
+            }
+            Backend::Sqs { endpoint, read_queue, response_queue } => {
+                let responses = response_queue.as_deref().context("a response queue")?;
+                fixtures::asyncmcp_client(&["sqs", read_queue, responses, "--endpoint-url", endpoint]).await?
+            }
+            backend => anyhow::bail!("there is no fleet over {backend:?}"),
+        };
+        assert_eq!((&seen["logs"], &seen["progress"]), (&json!(3), &json!(3)), "{seen}");
+    }
+    let forwards = "mcp_worker_forwards_total";
+    let passed_on = far_end.worker()?.metric(forwards, "").await? + other.metric(forwards, "").await?;
+    assert!(passed_on > 0.0, "no worker took anything of the other's");
+    Ok(())
+}
+
+/// Calls that run beside each other in a session, elicitation and sampling among them, while two workers read the queue.
+async fn a_fleet_works_over_fifo(kind: Kind) -> Result<()> {
+    let far_end = FarEnd::start_fifo(kind).await?;
+    let _other = far_end.another_worker().await?;
+    let proxy = Proxy::start(far_end.settings("")).await?;
+    let url = Arc::<str>::from(proxy.url());
+    let sessions = (0..6).map(|number| {
+        let url = Arc::clone(&url);
+        async move {
+            let session = Session::open(&url, "2025-11-25").await?;
+            let calls = (0..5).map(|call| {
+                let (session, said) = (session.clone(), format!("{number}/{call}"));
+                async move {
+                    let answer = session.answer(json!(call), "echo", json!({"text": said})).await?;
+                    anyhow::Ok(assert_eq!(text(&answer), Some(said.as_str())))
+                }
+            });
+            try_join_all(calls).await
+        }
+    });
+    tokio::time::timeout(Duration::from_mins(2), try_join_all(sessions)).await??;
+    let seen = fixtures::python_client("probe", &proxy.url(), &["--sessions", "3"]).await?;
+    assert_eq!(seen["parallel"], 40);
+    Ok(())
+}
