@@ -6,6 +6,8 @@ mod contract;
 mod desk;
 #[cfg(feature = "streamable-http-webhook")]
 mod hybrid;
+#[cfg(all(feature = "webhook", feature = "streamable-http-webhook"))]
+mod peers;
 mod receiver;
 #[cfg(feature = "webhook")]
 mod webhook;

@@ -1,6 +1,6 @@
 //! What is posted to the client's webhook.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use proxy_core::{ReplyAddress, intake::ReplyTo};
 
@@ -41,7 +41,7 @@ async fn what_comes_before_the_answer_of_a_webhook_tool_has_time_to_be_read() {
     let opened = world.open(Some(&receiver.url)).await;
     let (_events, call) = world.call(CALL).await;
     world.reply(reply(&opened, &call, LOGGED)).await.unwrap();
-    let told = Instant::now();
+    let told = tokio::time::Instant::now();
     let taking = async {
         let got = receiver.got().await;
         assert!(told.elapsed() >= Duration::from_millis(90), "{:?}", told.elapsed());
