@@ -1,8 +1,9 @@
 //! The documented policy is the least that works: each permission is used, and none other is.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, time::Duration};
 
 use backend_sqs::{SqsIntakeConfig, intake_policies};
+use prometheus_client::registry::Registry;
 use proxy_core::{
     ReplyAddress,
     id::{InstanceId, RemoteSession},
@@ -16,7 +17,8 @@ use tokio::time::Instant;
 use crate::{
     fleet::left_behind,
     harness::{
-        LETTERS, PATIENCE, PREFIX, REQUESTS, Setup, WORKER, World, answer, call, emulator, eventually,
+        LETTERS, PATIENCE, PREFIX, REQUESTS, Setup, WORKER, World, answer, call, connect, emulator,
+        eventually,
     },
 };
 
@@ -67,20 +69,18 @@ async fn a_worker_uses_what_its_policy_says_and_nothing_else() {
     let client = emulator.create_queue("client", &[]).unwrap();
     let dead = left_behind(&emulator, &InstanceId::random(), 60).await;
     let change = |config: &mut SqsIntakeConfig| config.visibility_timeout = Duration::from_secs(2);
-    let mut other = World::with(Arc::clone(&emulator), Setup::default()).await;
+    // another worker, which does not read yet
+    let other = connect(&emulator, Setup::default(), &mut Registry::default()).await.unwrap();
     let mut world = World::with(emulator, Setup { change, ..Setup::default() }).await;
+    world.taken().await;
     eventually(|| world.emulator.depth(&dead).is_none()).await;
-    other.stopping.drain.cancel();
-    eventually(|| world.emulator.waiting(REQUESTS) == 1).await;
-    while !world.nothing_taken() {}
-    // a call that takes long, what is no message, what is another's, an answer, and one that is given back by its own queue
+    // a call that takes long, what is no message, what is another's, an answer, and what is given back
     let settle = world.desk.settle_next_later();
     world.put(REQUESTS, &call(1), &[]).await;
     let arrival = world.taken().await;
     world.put(REQUESTS, "no message", &[]).await;
     eventually(|| world.emulator.depth(LETTERS).unwrap().visible == 1).await;
-    world.intake.forward(other.intake.owner().unwrap(), &arrival).await.unwrap();
-    while crate::harness::text(&other.taken().await) != call(1) {}
+    world.intake.forward(other.owner().unwrap(), &arrival).await.unwrap();
     world
         .intake
         .reply(Reply {
@@ -98,6 +98,5 @@ async fn a_worker_uses_what_its_policy_says_and_nothing_else() {
     world.emptied(REQUESTS).await;
     world.intake.check().await.unwrap();
     world.stop().await;
-    other.stop().await;
     assert_eq!(used(&world.emulator), documented(&config(&world.emulator)));
 }
