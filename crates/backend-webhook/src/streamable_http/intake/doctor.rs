@@ -16,5 +16,12 @@ pub async fn intake_doctor(
 ) {
     if check_configuration(&config.validate(), report) {
         check_intake(&config.settings(), client, report).await;
+        let subject = "webhook tools";
+        report(match config.webhook_tools.len() {
+            0 => Check::skipped(subject, "every answer comes on its response"),
+            count => {
+                Check::good(subject, format!("answers of {count} are posted to clients that name a webhook"))
+            }
+        });
     }
 }

@@ -10,10 +10,7 @@ use proxy_core::{
     intake::{Receipt, Taken},
 };
 
-use super::streams::{MOST, Outgoing, Reader, Writer, stream};
-
-/// How much may wait for a standalone stream, beside [`MOST`] messages.
-const MOST_BYTES: usize = 1 << 20;
+use super::streams::{MOST, MOST_BYTES, Outgoing, Reader, Writer, stream};
 
 /// Every session that the desk opened and did not close.
 #[derive(Debug, Default)]
@@ -76,7 +73,7 @@ impl Sessions {
         self.sessions().get(session)?.standalone.clone().filter(Writer::is_read)
     }
 
-    /// Keeps a message until there is a standalone stream. Where there is no room the oldest notification goes; `false` where there is
+    /// Keeps a message until there is a standalone stream, as many as such a stream holds. Where there is no room the oldest notification goes; `false` where there is
     /// none, or no such session.
     pub(super) fn keep(&self, session: &RemoteSession, message: Outgoing) -> bool {
         let mut sessions = self.sessions();

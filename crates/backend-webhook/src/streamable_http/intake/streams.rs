@@ -7,12 +7,15 @@ use std::{
 
 use proxy_core::ProxyContext;
 use tokio::{
-    sync::mpsc,
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
     time::{Instant, timeout_at},
 };
 
 /// The most messages that wait for one reader.
 pub(super) const MOST: usize = 32;
+
+/// The most bytes that wait for one reader; a message that is larger waits alone.
+pub(super) const MOST_BYTES: usize = 1 << 20;
 
 /// A message for a client.
 #[derive(Debug, Clone)]
@@ -31,7 +34,9 @@ pub(super) struct Outgoing {
 /// Where messages are put. The stream ends once all of these are dropped and what was put before has been read.
 #[derive(Debug, Clone)]
 pub(super) struct Writer {
-    messages: mpsc::Sender<Outgoing>,
+    messages: mpsc::Sender<Waiting>,
+    /// The bytes that there is room for.
+    bytes: Arc<Semaphore>,
     /// When a message was put last.
     last: Arc<Mutex<Option<Instant>>>,
 }
@@ -39,9 +44,16 @@ pub(super) struct Writer {
 /// Where they are read.
 #[derive(Debug)]
 pub(super) struct Reader {
-    messages: mpsc::Receiver<Outgoing>,
+    messages: mpsc::Receiver<Waiting>,
     /// Runs when nobody reads any more.
     _on_drop: Option<OnDrop>,
+}
+
+/// A message that waits for its reader, and the room that it takes.
+#[derive(Debug)]
+struct Waiting {
+    message: Outgoing,
+    _room: OwnedSemaphorePermit,
 }
 
 /// What is to be done when nobody reads any more.
@@ -58,27 +70,34 @@ pub(super) enum NotPut {
 
 pub(super) fn stream() -> (Writer, Reader) {
     let (writer, messages) = mpsc::channel(MOST);
-    (Writer { messages: writer, last: Arc::default() }, Reader { messages, _on_drop: None })
+    let bytes = Arc::new(Semaphore::new(MOST_BYTES));
+    (Writer { messages: writer, bytes, last: Arc::default() }, Reader { messages, _on_drop: None })
 }
 
 impl Writer {
     /// Puts a message, once there is room.
     pub(super) async fn put(&self, message: Outgoing, deadline: Instant) -> Result<(), NotPut> {
-        match timeout_at(deadline, self.messages.reserve()).await {
-            Ok(Ok(room)) => {
-                *self.last() = Some(Instant::now());
-                room.send(message);
-                Ok(())
+        let room = async {
+            let place = self.messages.reserve().await.ok()?;
+            let bytes = Arc::clone(&self.bytes).acquire_many_owned(bytes_of(&message));
+            tokio::select! {
+                biased;
+                room = bytes => Some((place, room.ok()?)),
+                () = self.messages.closed() => None,
             }
-            Ok(Err(_)) => Err(NotPut::Gone),
-            Err(_) => Err(NotPut::Slow),
-        }
+        };
+        let (place, room) =
+            timeout_at(deadline, room).await.map_err(|_| NotPut::Slow)?.ok_or(NotPut::Gone)?;
+        *self.last() = Some(Instant::now());
+        place.send(Waiting { message, _room: room });
+        Ok(())
     }
 
     /// Puts a message where there is room.
     pub(super) fn put_now(&self, message: Outgoing) {
-        if let Ok(room) = self.messages.try_reserve() {
-            room.send(message);
+        let room = Arc::clone(&self.bytes).try_acquire_many_owned(bytes_of(&message));
+        if let (Ok(place), Ok(room)) = (self.messages.try_reserve(), room) {
+            place.send(Waiting { message, _room: room });
         }
     }
 
@@ -111,12 +130,17 @@ impl Reader {
 
     /// The next message; `None` once the stream has ended.
     pub(super) async fn next(&mut self) -> Option<Outgoing> {
-        self.messages.recv().await
+        self.messages.recv().await.map(|waiting| waiting.message)
     }
 
     pub(super) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Outgoing>> {
-        self.messages.poll_recv(context)
+        self.messages.poll_recv(context).map(|next| next.map(|waiting| waiting.message))
     }
+}
+
+/// What a message takes of the room.
+fn bytes_of(message: &Outgoing) -> u32 {
+    u32::try_from(message.text.len().min(MOST_BYTES)).unwrap_or(u32::MAX)
 }
 
 impl Drop for OnDrop {

@@ -9,6 +9,8 @@ use proxy_core::{
 };
 use serde_json::json;
 
+use tokio::time::Instant;
+
 use super::{
     ANSWER, ASKED, CALL, Events, INITIALIZED, LOGGED, Responding, SESSION, World, configured, initialize,
     reply, said, unrelated,
@@ -149,6 +151,33 @@ async fn a_client_that_goes_away_takes_nothing_with_it() {
     let error = world.reply(reply(&opened, &call, ANSWER)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert!(settle.send(Settled::Done).is_ok(), "it is followed until it is settled");
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_holds_up_nobody_else_and_fills_no_memory() {
+    let mut world = World::start().await;
+    let opened = world.open(None).await;
+    let (mut slow, stuck) = world.call(CALL).await;
+    let large = LOGGED.replace("info", &"x".repeat(1 << 20));
+    // what the connection takes, one that waits, and then no more
+    let mut taken = 0;
+    loop {
+        let deadline = Instant::now() + Duration::from_millis(300);
+        let before = Instant::now();
+        world.reply(super::Reply { deadline, ..reply(&opened, &stuck, &large) }).await.ok();
+        if before.elapsed() >= Duration::from_millis(290) {
+            break;
+        }
+        taken += 1;
+    }
+    assert!(taken < 100, "{taken} MiB were taken for a client that reads nothing");
+    let (mut events, call) = world.call(&CALL.replace("w:2", "w:3")).await;
+    world.reply(reply(&opened, &call, ANSWER)).await.unwrap();
+    assert_eq!(events.next().await.as_deref(), Some(ANSWER));
+    // once it reads, its answer comes too
+    let answering = world.reply(reply(&opened, &stuck, ANSWER));
+    let reading = async { while slow.next().await.unwrap() != ANSWER {} };
+    tokio::join!(answering, reading).0.unwrap();
 }
 
 #[tokio::test]
