@@ -44,6 +44,21 @@ pub(crate) struct Clients {
     pub(crate) emulator: Option<Arc<testkit::emulator::Emulator>>,
 }
 
+#[cfg(feature = "demo")]
+impl Clients {
+    /// Those of this emulator, if there is one.
+    pub(crate) fn of(emulator: Option<Arc<testkit::emulator::Emulator>>) -> Self {
+        #[cfg(any(feature = "snssqs", feature = "sqs"))]
+        let clients = Self { emulator };
+        #[cfg(not(any(feature = "snssqs", feature = "sqs")))]
+        let clients = {
+            drop(emulator);
+            Self {}
+        };
+        clients
+    }
+}
+
 /// A client from the emulator's own method of this name, if there is an emulator.
 #[cfg(any(feature = "snssqs", feature = "sqs"))]
 macro_rules! client {

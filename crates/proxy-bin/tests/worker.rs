@@ -147,6 +147,18 @@ async fn look_through_a_proxy(emulator: &Emulator, folder: &Folder) -> String {
     said(&output)
 }
 
+/// A proxy over HTTP in front of this queue, and the URL of its endpoint.
+#[cfg(feature = "streamable-http-webhook")]
+async fn serve(emulator: &Emulator, folder: &Folder, queue: &str) -> (Worker, String) {
+    let key = format!("backend.sqs.read_queue_url={}", emulator.queue_url(queue));
+    let arguments = ["serve", "--port", "0", "--set", &key];
+    let mut process = command(emulator, folder, &arguments).stderr(Stdio::piped()).spawn().unwrap();
+    let log = BufReader::new(process.stderr.take().unwrap()).lines();
+    let mut proxy = Worker { process, log };
+    let url = proxy.logged("listening").await["url"].as_str().unwrap().to_owned();
+    (proxy, url)
+}
+
 fn emulator_queues(emulator: &Emulator) -> bool {
     emulator.depth("requests").is_some()
 }
@@ -160,6 +172,7 @@ async fn other_queues(emulator: &Emulator) -> Vec<String> {
 async fn gone(process: &str) {
     let waiting = async {
         while Path::new("/proc").join(process).exists() {
+            // allowed: nobody but its parent hears of another process's end
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
@@ -253,6 +266,45 @@ async fn a_killed_worker_takes_its_servers_along_and_comes_back_as_itself() {
     let answer = timeout(PATIENCE, answers.next_line()).await.expect("an answer").unwrap().unwrap();
     assert!(answer.contains("session_gone"), "{answer}");
     worker.signal("-INT");
+    assert_eq!(worker.exit_code().await, Some(0));
+}
+
+/// A worker over HTTP: what it runs is whatever a proxy before another worker serves.
+#[tokio::test]
+#[cfg(feature = "streamable-http-webhook")]
+async fn a_worker_serves_a_url() {
+    let (emulator, folder) = (Emulator::start().await.unwrap(), Folder::new());
+    for queue in ["requests", "far-requests"] {
+        emulator.create_queue(queue, &[]).unwrap();
+    }
+    let far = emulator.queue_url("far-requests");
+    let server = folder.server();
+    let mut arguments =
+        vec!["worker", "--backend", "sqs", "--queue", &far, "--set", "intake.sqs.wait_time=1s", "--"];
+    arguments.extend(server.iter().map(String::as_str));
+    let _far = command(&emulator, &folder, &arguments).stderr(Stdio::null()).spawn().unwrap();
+    let (_proxy, url) = serve(&emulator, &folder, "far-requests").await;
+
+    let near = emulator.queue_url("requests");
+    let arguments = [
+        "worker",
+        "--backend",
+        "sqs",
+        "--queue",
+        &near,
+        "--upstream",
+        &url,
+        "--set",
+        "intake.sqs.wait_time=1s",
+    ];
+    let mut process = command(&emulator, &folder, &arguments).stderr(Stdio::piped()).spawn().unwrap();
+    let log = BufReader::new(process.stderr.take().unwrap()).lines();
+    let mut worker = Worker { process, log };
+    assert_eq!(worker.logged("the worker is running").await["server"], url.as_str());
+    let found = look_through_a_proxy(&emulator, &folder).await;
+    assert!(found.contains("\"shell\" 1 answered") && found.contains("1 tool"), "{found}");
+    assert_eq!(folder.ledgers().len(), 2);
+    worker.signal("-TERM");
     assert_eq!(worker.exit_code().await, Some(0));
 }
 

@@ -64,11 +64,7 @@ impl Scene {
 
     /// The clients of AWS's services that both ends use.
     pub(super) fn clients(&self) -> Clients {
-        #[cfg(any(feature = "snssqs", feature = "sqs"))]
-        let clients = Clients { emulator: self.emulator.clone() };
-        #[cfg(not(any(feature = "snssqs", feature = "sqs")))]
-        let clients = Clients::default();
-        clients
+        Clients::of(self.emulator.clone())
     }
 
     /// A queue of requests, and one of answers for the demo's own proxy.

@@ -16,9 +16,12 @@ use crate::{
 const ADDRESSES: &str = "answers";
 const LEDGER: &str = "ledger";
 
-/// What to do where the worker's own server does not answer.
-const SERVER: &str = "try the command of worker.server by hand: it must speak MCP at its standard input and output, and print nothing else; \
+/// What to do where the worker's own server, a command, does not answer.
+const COMMAND: &str = "try the command of worker.server by hand: it must speak MCP at its standard input and output, and print nothing else; \
      what it needs of the environment has to be named in env or pass_env; RUST_LOG=debug shows what it says";
+
+/// What to do where one at a URL does not answer.
+const UPSTREAM: &str = "see that an MCP server over Streamable HTTP runs at worker.server.url, and that it takes what worker.server.headers say";
 
 pub(super) async fn look(config: &Config, choice: &IntakeChoice, state: Option<&Path>, checks: &mut Checks) {
     let mut config = config.clone();
@@ -28,8 +31,9 @@ pub(super) async fn look(config: &Config, choice: &IntakeChoice, state: Option<&
     checks.add(addresses(&config, choice));
     checks.add(ledger(&config, choice, state).await);
     let started = Box::pin(Served::connect(&config, InstanceId::random(), None)).await;
+    let remedy = if worker.server.url.is_some() { UPSTREAM } else { COMMAND };
     match started.and_then(|served| Ok((Running::over(served.alone(&config)), Signals::listen()?))) {
-        Ok((running, signals)) => try_out(running, signals, SERVER, checks).await,
+        Ok((running, signals)) => try_out(running, signals, remedy, checks).await,
         Err(error) => {
             let remedy = "look at the setting that it names";
             checks.add(Check::failed(START, format!("{error:#}"), remedy));

@@ -98,11 +98,17 @@ fn a_flag_without_a_table_means_the_intake_that_is_used() {
     let both = format!("backend_transport = \"sns_sqs\"\n[intake.sns-sqs]\nqueue_url = \"{url}\"\n{WORKER}");
     let read = loaded(&both, &[], &[("intake.*.queue", &format!("{url}-2"))]);
     assert!(read.config.intake.snssqs.clone().unwrap().queue_url.ends_with("others-2"));
-    let refused = read_problem(WORKER, ("intake.*.listen", "127.0.0.1:0"));
-    assert!(refused.contains("--queue URL"), "{refused}");
+    let refused = super::read(WORKER, &[], &[("intake.*.listen", "127.0.0.1:0")]).unwrap_err();
+    assert!(refused.problems[0].to_string().contains("--queue URL"), "{:?}", refused.problems);
 }
 
-fn read_problem(file: &str, flag: (&str, &str)) -> String {
-    let refused = read(file, &[], &[flag]).unwrap_err();
-    refused.problems.iter().map(ToString::to_string).collect()
+#[test]
+#[cfg(not(feature = "streamable-http-webhook"))]
+fn a_build_without_an_http_client_says_so() {
+    let file = WORKER.replace("command = [\"cat\"]", "url = \"http://127.0.0.1:3000/mcp\"");
+    let problems = refused(&file, &[]);
+    assert!(
+        problems[0].contains("worker.server.url") && problems[0].contains("streamable-http-webhook"),
+        "{problems:?}"
+    );
 }
