@@ -27,8 +27,8 @@ pub struct WorkerConfig {
     /// No other worker reads the same queue. The worker then has no queue of its own, and its ledger alone decides whether a request
     /// that was given out before may have run. Default `false`.
     pub sole: bool,
-    /// The file in which the worker writes down each call before it runs. Left out: `worker-ledger.redb` in the directory that the
-    /// platform has for a program's state. Two workers cannot share one.
+    /// The file in which the worker writes down each call before it runs. Two workers cannot share one. Left out: one in `mcp-proxy` under
+    /// `$XDG_STATE_HOME`, or under `~/.local/state`, for each worker that takes requests from the same place.
     pub ledger: Option<PathBuf>,
     /// How long a session may have nothing in flight and hear nothing from its client before it ends, and its server with it. Instead of
     /// `session.session_timeout`, which ends only sessions whose handshake was never finished. Default 1 h.
