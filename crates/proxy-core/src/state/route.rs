@@ -67,13 +67,8 @@ impl State {
                 }
             }
             Event::ExchangeFailed(wire, error) => self.route_failure(from, wire.as_ref(), &error, now),
-            Event::SessionGone(error) => match self.envelope(from, None, None) {
-                Ok(envelope) => {
-                    self.lose_session(envelope.key, None, &error, now);
-                    Disposition::Accepted
-                }
-                Err(disposition) => disposition,
-            },
+            // what is in flight ends with what the far end says of it: why the session is gone, and whether something may have run
+            Event::SessionGone(error) => self.route_failure(from, None, &error, now),
         }
     }
 

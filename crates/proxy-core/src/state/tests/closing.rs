@@ -62,9 +62,14 @@ fn a_session_that_the_far_end_lost_ends_with_a_reason() {
     let mut rig = Rig::new();
     let client = rig.open();
     let (stream, _) = rig.call(&client, "1");
-    let gone = BackendError::new(ErrorKind::SessionGone, "receive", "unknown session");
+    let (other, _) = rig.call(&client, "2");
+    let gone = BackendError::new(ErrorKind::SessionGone, "receive", "the server ended with: out of ideas");
     rig.deliver_event(Some(&client.route), Event::SessionGone(gone), None, None);
-    assert_eq!(reason(&whole(&stream)[0]).as_deref(), Some("session_gone"));
+    for stream in [stream, other] {
+        let ended = &whole(&stream)[0];
+        assert_eq!(reason(ended).as_deref(), Some("session_gone"));
+        assert!(ended.contains("out of ideas"), "what the far end says is what the client hears: {ended}");
+    }
     assert_eq!(rig.texts(), [""; 0], "nobody is there to be told");
     rig.assert_empty();
 }
