@@ -18,7 +18,7 @@ use super::{Config, Finding, PREFIX, choice::not_in_this_build, show, text::Text
 const ALIKE: f64 = 0.7;
 
 /// Where tables stand; `*` is any name or place.
-const TABLES: [&[&str]; 13] = [
+const TABLES: [&[&str]; 15] = [
     &["server"],
     &["session"],
     &["session", "tools", "*"],
@@ -27,10 +27,12 @@ const TABLES: [&[&str]; 13] = [
     &["shutdown"],
     &["backend"],
     &["backend", "*"],
+    &["backend", "*", "large_payloads"],
     &["worker"],
     &["worker", "server"],
     &["intake"],
     &["intake", "*"],
+    &["intake", "*", "large_payloads"],
     &["admin"],
 ];
 
