@@ -9,6 +9,7 @@ use e2e::{
     world::World,
 };
 use serde_json::json;
+use tokio::task::JoinSet;
 
 stories! {
     a_server_that_dies_ends_its_call_with_its_last_words: worker;
@@ -88,11 +89,11 @@ async fn a_server_sees_little_of_the_environment(kind: Kind) -> Result<()> {
 async fn a_drained_worker_answers_what_is_in_flight(kind: Kind) -> Result<()> {
     let mut world = World::of(kind).await?;
     let session = Session::open(&world.proxy.url(), "2025-11-25").await?;
-    let running = session.clone();
-    let slow = tokio::spawn(async move { running.answer(json!(1), "slow", json!({"seconds": 3})).await });
+    let (running, mut slow) = (session.clone(), JoinSet::new());
+    slow.spawn(async move { running.answer(json!(1), "slow", json!({"seconds": 3})).await });
     let child = session.answer(json!(2), "process", json!({})).await?;
     world.far_end.server.process().terminate().await?;
-    let answer = slow.await??;
+    let answer = slow.join_next().await.context("a call")???;
     assert!(text(&answer).is_some(), "it was cut off: {answer}");
     assert!(world.far_end.server.process().ended().await?.success());
     gone(text(&child).context("an id")?).await?;

@@ -112,7 +112,7 @@ pub fn node_server(name: &str, arguments: &[&str]) -> worker::Server {
     worker::Server::Command([node, program].into_iter().chain(arguments).collect())
 }
 
-/// The project's server that is published on PyPI.
+/// The project's server that is published for Python.
 pub fn time_server() -> worker::Server {
     let program = installed("time/bin/mcp-server-time").to_string_lossy().into_owned();
     worker::Server::Command(vec![program, "--local-timezone".to_owned(), "UTC".to_owned()])

@@ -111,9 +111,8 @@ impl FarEnd {
     async fn serving(kind: Kind, requests: &str) -> Result<Self> {
         if let Kind::Worker(transport, reached) = kind {
             let (server, behind) = worker::Server::fixture_reached(reached, None).await?;
-            let mut far_end = Self::of_worker(transport, server, requests, "").await?;
-            far_end._behind = behind;
-            return Ok(far_end);
+            let far_end = Self::of_worker(transport, server, requests, "").await?;
+            return Ok(Self { _behind: behind, ..far_end });
         }
         match kind.transport() {
             Transport::Sqs => {
