@@ -23,17 +23,22 @@ pub(crate) fn combinations() -> Invocation {
     clippy.argument("--exclude-no-default-features").argument("--").argument("-D").argument("warnings")
 }
 
-/// The binary's own tests with each backend alone.
+/// The binary's own tests with each backend alone, and those of the demo, which is not among the default features.
 pub(crate) fn each_alone(has_nextest: bool) -> impl Iterator<Item = (&'static str, Invocation)> {
-    BACKENDS.into_iter().map(move |(name, feature)| {
-        let cargo = if has_nextest {
+    let tests = move || {
+        if has_nextest {
             Invocation::cargo(["nextest", "run", "--no-fail-fast"])
         } else {
             Invocation::cargo(["test", "--no-fail-fast", "--lib", "--bins", "--tests"])
-        };
+        }
+    };
+    let alone = move |(name, feature): (&'static str, &'static str)| {
         let alone = ["--package", "proxy-bin", "--no-default-features", "--features", feature];
-        (name, alone.into_iter().fold(cargo, Invocation::argument))
-    })
+        (name, alone.into_iter().fold(tests(), Invocation::argument))
+    };
+    let demo =
+        ["--package", "proxy-bin", "--features", "demo"].into_iter().fold(tests(), Invocation::argument);
+    BACKENDS.into_iter().map(alone).chain([("with the demo", demo)])
 }
 
 /// What a proxy without an AWS backend compiles holds no crate of AWS's.
