@@ -148,6 +148,8 @@ pub struct Reply {
     pub request: Option<ReplyTo>,
     /// What our own proxy is told beside it; `None` for a peer that knows none of our extensions.
     pub context: Option<ProxyContext>,
+    /// The bucket and prefix of the large payloads that the client reads, as it announced them, if it reads any.
+    pub payloads: Option<Box<str>>,
     /// When nobody waits for it any more. Retries end here.
     pub deadline: Instant,
     /// The message.

@@ -172,7 +172,7 @@ impl Intake for MemoryIntake {
         if let Some(error) = self.failures.lock().unwrap_or_else(PoisonError::into_inner).pop_front() {
             return Err(error);
         }
-        let Reply { session, to, request, context, deadline, message } = reply;
+        let Reply { session, to, request, context, deadline, message, .. } = reply;
         let ReplyTo::Address(address) = request.unwrap_or(to) else {
             return Err(BackendError::new(ErrorKind::Config, "reply", "this transport has no responses"));
         };

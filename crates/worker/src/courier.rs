@@ -30,6 +30,8 @@ pub(crate) struct Courier {
     pub(crate) to: ReplyTo,
     /// Whether the peer knows our extensions.
     pub(crate) has_context: bool,
+    /// The large payloads that the peer announced that it reads.
+    pub(crate) payloads: Option<Box<str>>,
 }
 
 impl Courier {
@@ -47,6 +49,7 @@ impl Courier {
             to: self.to.clone(),
             request,
             context: self.has_context.then_some(context),
+            payloads: self.payloads.clone(),
             deadline: Instant::now() + time,
             message,
         };
@@ -63,6 +66,11 @@ impl Courier {
 /// The context of a message that has nothing to say beside it.
 pub(crate) fn plain_context() -> ProxyContext {
     ProxyContext { v: ProxyContext::VERSION, ..ProxyContext::default() }
+}
+
+/// The large payloads that whoever sent this announced that it reads.
+pub(crate) fn payloads_of(arrival: &Arrival) -> Option<Box<str>> {
+    arrival.context.as_ref()?.payloads.clone()
 }
 
 /// Where an arrival wants its answer, as far as that may be written to.

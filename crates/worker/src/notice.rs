@@ -31,8 +31,8 @@ pub(crate) enum Notice {
     #[error("the worker could not write the request into its ledger: it was not started")]
     Ledger,
     /// Its answer is larger than the transport takes.
-    #[error("the answer has {bytes} bytes, and the transport back takes messages of at most {limit} bytes")]
-    AnswerTooLarge { bytes: usize, limit: usize },
+    #[error("the answer cannot go back: {0}")]
+    AnswerTooLarge(Box<str>),
     /// Its session's worker cannot be reached.
     #[error("the request could not be passed on to the worker that has its session: {0}")]
     NotForwarded(Box<str>),
@@ -56,7 +56,7 @@ impl Notice {
             Self::OutOfReceives(_) => "out_of_receives",
             Self::DeadlinePassed => "deadline_passed",
             Self::Ledger => "ledger_failed",
-            Self::AnswerTooLarge { .. } => "too_large",
+            Self::AnswerTooLarge(_) => "too_large",
             Self::NotForwarded(_) => "not_forwarded",
             Self::ClientNotAsked => "client_not_asked",
             Self::Refused(refused) => refused.reason(),
@@ -90,7 +90,7 @@ impl Notice {
             | Self::OutOfReceives(_)
             | Self::DeadlinePassed
             | Self::Ledger
-            | Self::AnswerTooLarge { .. }
+            | Self::AnswerTooLarge(_)
             | Self::NotForwarded(_)
             | Self::ClientNotAsked => code::INTERNAL_ERROR,
         }

@@ -88,6 +88,7 @@ async fn a_worker_uses_what_its_policy_says_and_nothing_else() {
             to: ReplyTo::Address(ReplyAddress::Sqs(client.into())),
             request: None,
             context: None,
+            payloads: None,
             deadline: Instant::now() + PATIENCE,
             message: Message::parse(answer(1)).unwrap(),
         })

@@ -19,6 +19,7 @@ fn reply(url: &str, body: &str) -> Reply {
         to: ReplyTo::Address(ReplyAddress::Sqs(url.into())),
         request: None,
         context: None,
+        payloads: None,
         deadline: Instant::now() + PATIENCE,
         message: Message::parse(body).unwrap(),
     }

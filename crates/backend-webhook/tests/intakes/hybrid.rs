@@ -141,6 +141,7 @@ pub(crate) fn unrelated(initialize: &Arrival, text: &str) -> Reply {
         to: initialize.reply.clone().unwrap_or(ReplyTo::Response(0)),
         request: None,
         context: None,
+        payloads: None,
         deadline: Instant::now() + PATIENCE,
         message: Message::parse(text).unwrap(),
     }

@@ -147,6 +147,7 @@ impl Between {
             to: opened.unwrap_or(&arrival).reply.clone().unwrap(),
             request: arrival.reply.clone(),
             context: Some(ProxyContext { v: 1, eras: vec!["legacy".into()], ..ProxyContext::default() }),
+            payloads: None,
             deadline: Instant::now() + PATIENCE,
             message: Message::parse(answer.as_str()).unwrap(),
         };

@@ -96,6 +96,7 @@ pub(crate) fn reply(url: &str, text: &str, patience: Duration) -> Reply {
         to: ReplyTo::Address(ReplyAddress::Url(url.into())),
         request: None,
         context: None,
+        payloads: None,
         deadline: Instant::now() + patience,
         message: Message::parse(text).unwrap(),
     }

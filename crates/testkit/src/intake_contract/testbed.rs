@@ -62,6 +62,7 @@ impl Begun {
             to: self.to(),
             request: arrival.reply.clone(),
             context: None,
+            payloads: None,
             deadline: Instant::now() + PATIENCE,
             message,
         }

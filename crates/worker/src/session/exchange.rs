@@ -144,8 +144,7 @@ impl Exchange {
         let sent = self.record_and_send(answer.clone(), context.clone()).await;
         let sent = match sent {
             Err(error) if error.kind() == ErrorKind::TooLarge => {
-                let limit = self.shared.intake.limits().message_bytes;
-                let notice = Notice::AnswerTooLarge { bytes: answer.as_str().len(), limit };
+                let notice = Notice::AnswerTooLarge(error.to_string().into());
                 self.record_and_send(notice.answer(self.id.clone()), context).await
             }
             sent => sent,

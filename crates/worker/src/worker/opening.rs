@@ -15,7 +15,7 @@ use super::{
     desk::{settled_as, taken},
 };
 use crate::{
-    courier::{Courier, may_write},
+    courier::{Courier, may_write, payloads_of},
     ledger::SessionRecord,
     notice::Notice,
     session::{Host, Opening, Session},
@@ -73,6 +73,7 @@ impl Worker {
         to: ReplyTo,
         arrival: Arrival,
     ) -> Taken {
+        let payloads = payloads_of(&arrival);
         let Arrival { session, client_id, reply, context, delivery, .. } = arrival;
         let id = session.unwrap_or_else(|| self.made_up());
         let courier = Courier {
@@ -81,6 +82,7 @@ impl Worker {
             session: Some(id.clone()),
             to,
             has_context: context.is_some(),
+            payloads,
         };
         if let ReplyTo::Address(reply) = &courier.to {
             let knows_context = context.is_some();

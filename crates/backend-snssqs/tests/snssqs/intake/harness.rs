@@ -147,6 +147,7 @@ pub(super) fn reply(to: ReplyAddress, session: Option<&str>, text: &str) -> Repl
         to: ReplyTo::Address(to),
         request: None,
         context: None,
+        payloads: None,
         deadline: Instant::now() + PATIENCE,
         message: Message::parse(text).unwrap(),
     }
