@@ -75,7 +75,7 @@ impl Ledger {
         Ok(Self { writer: Writer::start(store)?, instance, covers_since })
     }
 
-    /// The worker that this ledger is: random, made with the file and kept in it.
+    /// The worker that this ledger is: random, made with the file and kept in it until [`Self::retire`].
     pub fn instance(&self) -> &InstanceId {
         &self.instance
     }
@@ -146,6 +146,12 @@ impl Ledger {
     /// Forgets a session. Its calls stay known.
     pub fn forget_session(&self, session: &RemoteSession) {
         self.writer.tell(Command::ForgetSession { session: session.clone() });
+    }
+
+    /// Says that this worker ended cleanly, sessions, queue and all: the next one with this file is another instance. It has nothing to take
+    /// over, and need not wait for the name of a deleted queue to be free again, for which AWS takes 60 s (SQS, `CreateQueue`).
+    pub fn retire(&self) {
+        self.writer.tell(Command::Retire);
     }
 
     /// Writes down what was told so far, and lets go of the file. Whatever is asked afterwards fails.

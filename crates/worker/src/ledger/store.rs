@@ -152,6 +152,10 @@ impl Tables<'_> {
             }
             Command::Session { session, .. } => Reply::Session(self.session(session)?),
             Command::ForgetSession { session } => Reply::Done(self.forget_session(session.as_str())?),
+            Command::Retire => {
+                self.meta.insert("instance", InstanceId::random().as_str())?;
+                Reply::Done(())
+            }
         })
     }
 }

@@ -91,6 +91,20 @@ async fn what_was_told_is_there_after_a_restart() {
 }
 
 #[tokio::test]
+async fn who_ended_cleanly_comes_back_as_another_instance_that_knows_the_same_calls() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger.redb");
+    let ledger = Ledger::open(&path).unwrap();
+    let instance = ledger.instance().clone();
+    assert_eq!(ledger.begin(key(1), None, 1).await.unwrap(), Begun::New);
+    ledger.retire();
+    ledger.close().await;
+    let ledger = Ledger::open(&path).unwrap();
+    assert_ne!(*ledger.instance(), instance);
+    assert_eq!(state(ledger.look(key(1)).await), Some(EntryState::Started));
+}
+
+#[tokio::test]
 async fn many_callers_at_once_each_get_their_own() {
     let ledger = Ledger::in_memory().unwrap();
     let begun: Vec<_> = (0..3000).map(|id| ledger.begin(key(id % 1000), None, 1)).collect();

@@ -44,6 +44,7 @@ pub(super) enum Command {
     RememberSession { session: RemoteSession, record: SessionRecord },
     Session { session: RemoteSession, done: Done<Option<SessionRecord>> },
     ForgetSession { session: RemoteSession },
+    Retire,
 }
 
 /// What came of a command.
