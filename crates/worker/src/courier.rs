@@ -4,14 +4,14 @@ use std::{sync::Arc, time::Duration};
 
 use proxy_core::{
     AddressRules, ProxyContext,
-    error::BackendError,
+    error::{BackendError, ErrorKind},
     id::RemoteSession,
     intake::{Arrival, Intake, Reply, ReplyTo},
-    message::Message,
+    message::{Message, Response},
 };
 use tokio::time::Instant;
 
-use crate::metrics::Metrics;
+use crate::{metrics::Metrics, notice::Notice};
 
 /// How long an answer is tried to be sent: as long as asyncmcp's clients wait for one, and our proxy by default.
 pub(crate) const ANSWER_TIME: Duration = Duration::from_mins(5);
@@ -60,6 +60,24 @@ impl Courier {
             self.metrics.reply_failed(error);
         }
         result
+    }
+
+    /// Sends an answer, or in the place of one that is larger than the transport takes an error that says so.
+    pub(crate) async fn answer(
+        &self,
+        request: Option<ReplyTo>,
+        context: ProxyContext,
+        answer: Response,
+    ) -> Result<(), BackendError> {
+        let id = answer.id().cloned();
+        let sent = self.send(request.clone(), context.clone(), answer.into(), ANSWER_TIME).await;
+        match (sent, id) {
+            (Err(error), Some(id)) if error.kind() == ErrorKind::TooLarge => {
+                let notice = Notice::AnswerTooLarge(error.to_string().into());
+                self.send(request, context, notice.answer(id).into(), ANSWER_TIME).await
+            }
+            (sent, _) => sent,
+        }
     }
 }
 

@@ -101,10 +101,7 @@ impl Session {
 
     /// Whether a message with this client id can be its client's.
     pub(crate) fn is_of(&self, client_id: Option<&str>) -> bool {
-        match (&self.client_id, client_id) {
-            (Some(own), Some(named)) => **own == *named,
-            (None, _) | (_, None) => true,
-        }
+        is_client(self.client_id.as_deref(), client_id)
     }
 
     /// Room for one message. Whoever has it puts the message in before the next is asked for, so their order holds.
@@ -114,6 +111,12 @@ impl Session {
             mpsc::error::TrySendError::Closed(()) => NoRoom::Ended,
         })
     }
+}
+
+/// Whether a message that names this client can be from the one that a session was opened by. A client that named itself then does so
+/// in every message (docs/WIRE.md, `ClientId`).
+pub(crate) fn is_client(own: Option<&str>, named: Option<&str>) -> bool {
+    own.is_none_or(|own| named == Some(own))
 }
 
 impl std::fmt::Debug for Incoming {

@@ -36,13 +36,7 @@ impl Sessions {
 
     /// Takes a session out.
     pub(crate) fn remove(&self, session: &Arc<Session>) {
-        let mut table = self.lock();
-        if table.by_id.get(&session.id).is_some_and(|found| Arc::ptr_eq(found, session)) {
-            table.by_id.remove(&session.id);
-        }
-        if let Some(message) = &session.opened_by {
-            table.by_message.remove(message);
-        }
+        self.lock().remove(session);
     }
 }
 
@@ -55,6 +49,17 @@ impl Table {
     /// The session that was opened by the message with this id.
     pub(crate) fn opened_by(&self, message: &str) -> Option<Arc<Session>> {
         self.by_message.get(message).and_then(|id| self.find(id))
+    }
+
+    /// Takes a session out, if it is there.
+    pub(crate) fn remove(&mut self, session: &Arc<Session>) {
+        if !self.by_id.get(&session.id).is_some_and(|found| Arc::ptr_eq(found, session)) {
+            return;
+        }
+        self.by_id.remove(&session.id);
+        if let Some(message) = &session.opened_by {
+            self.by_message.remove(message);
+        }
     }
 
     /// Adds a session.

@@ -23,6 +23,9 @@ use crate::{
 /// How long what cannot be dealt with now stays hidden, at most.
 const GIVE_BACK: Duration = Duration::from_secs(2);
 
+/// How long an id may be that a client makes up, in bytes: as long as a session's id may. The ledger keeps each several times.
+pub(crate) const LONGEST_NAME: usize = 1024;
+
 /// What all sessions of a worker share.
 #[derive(Debug)]
 pub(crate) struct Shared {

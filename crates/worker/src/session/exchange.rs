@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use proxy_core::{
     Media, Pending, Principal, ProxyContext, Reply,
-    error::{BackendError, Delivery as Arrives, ErrorKind},
+    error::{BackendError, Delivery as Arrives},
     id::SessionId,
     intake::{Delivery, ReplyTo, Settled},
     message::{Message, RequestId, Response},
@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Session;
 use crate::{
-    courier::{ANSWER_TIME, TELL_TIME, plain_context},
+    courier::{TELL_TIME, plain_context},
     ledger::CallKey,
     metrics::Outcome,
     notice::{Notice, is_cut_off},
@@ -70,7 +70,8 @@ impl Exchange {
         match answer.map(Message::parse) {
             Some(Ok(Message::Response(answer))) => {
                 self.count(Outcome::Answered);
-                self.answer(answer, count).await
+                let is_gone = is_cut_off(&answer) && self.is_session_gone();
+                self.answer(answer, count, is_gone).await
             }
             Some(Ok(_) | Err(_)) => {
                 tracing::error!("an answer of the core's is no response");
@@ -89,31 +90,28 @@ impl Exchange {
         self.count(outcome);
         let out_of_receives = matches!(notice, Notice::OutOfReceives(_)).then(|| notice.to_string());
         let answer = notice.answer(self.id.clone());
-        let finished = self.answer(answer, 0).await;
+        let finished = self.answer(answer, 0, notice.is_gone()).await;
         match out_of_receives {
             Some(reason) => Finished { settled: Settled::Dead(reason.into()), ..finished },
             None => finished,
         }
     }
 
-    /// Gives the answer that was given before. What came before that is not said again.
-    pub(super) async fn repeat(self, answer: String) -> Finished {
+    /// Gives the answer that was given before, to the session's own address alone. What came before that is not said again.
+    pub(super) async fn repeat(mut self, answer: String) -> Finished {
         self.count(Outcome::AnsweredAgain);
-        match Message::parse(answer) {
-            Ok(answer) => {
-                let context = if self.is_initialize() { self.introduction() } else { plain_context() };
-                let sent = self.send(answer, context, ANSWER_TIME).await;
-                if let (Ok(()), Some(key)) = (&sent, &self.key) {
-                    self.shared.ledger.sent(key);
-                }
-                let settled = self.shared.after_answer(sent, &self.delivery);
-                self.finished(settled)
-            }
-            Err(error) => {
-                tracing::error!(%error, "an answer that was kept is no message");
-                self.finished(Settled::Dead("its answer was kept, but cannot be read".into()))
-            }
+        self.place.take_if(|place| matches!(place, ReplyTo::Address(_)));
+        let Ok(Message::Response(answer)) = Message::parse(answer) else {
+            tracing::error!("an answer that was kept is no response");
+            return self.finished(Settled::Dead("its answer was kept, but cannot be read".into()));
+        };
+        let context = if self.is_initialize() { self.introduction() } else { plain_context() };
+        let sent = self.send_answer(answer, context).await;
+        if let (Ok(()), Some(key)) = (&sent, &self.key) {
+            self.shared.ledger.sent(key);
         }
+        let settled = self.shared.after_answer(sent, &self.delivery);
+        self.finished(settled)
     }
 
     /// Passes on what the server says before its answer. A message that certainly did not leave leaves no gap in the numbers.
@@ -121,7 +119,7 @@ impl Exchange {
         let related = self.id.as_string().map(Into::into);
         let context = ProxyContext { related, seq: Some(*count + 1), ..plain_context() };
         let asked = server_request(&message);
-        let sent = self.send(message, context, TELL_TIME).await;
+        let sent = self.send(message, context).await;
         if sent.as_ref().err().is_none_or(|error| error.delivery() == Arrives::MaybeSent) {
             *count += 1;
         }
@@ -131,8 +129,7 @@ impl Exchange {
     }
 
     /// Writes the answer down while it is sent.
-    async fn answer(self, answer: Response, count: u64) -> Finished {
-        let is_gone = is_cut_off(&answer) && self.is_session_gone();
+    async fn answer(self, answer: Response, count: u64, is_gone: bool) -> Finished {
         let context = if self.is_initialize() {
             self.introduction()
         } else {
@@ -141,14 +138,7 @@ impl Exchange {
         if self.shared.config.trust_hints && self.method.as_ref() == "tools/list" {
             self.session.hints.learn(&answer);
         }
-        let sent = self.record_and_send(answer.clone(), context.clone()).await;
-        let sent = match sent {
-            Err(error) if error.kind() == ErrorKind::TooLarge => {
-                let notice = Notice::AnswerTooLarge(error.to_string().into());
-                self.record_and_send(notice.answer(self.id.clone()), context).await
-            }
-            sent => sent,
-        };
+        let sent = self.record_and_send(answer.clone(), context).await;
         let settled = self.shared.after_answer(sent, &self.delivery);
         let opens = self.is_initialize() && !answer.is_error();
         let initialize = opens.then(|| answer.into_text().into());
@@ -164,24 +154,28 @@ impl Exchange {
                 self.shared.metrics.ledger_failed();
             }
         };
-        let ((), sent) = tokio::join!(recording, self.send(answer.into(), context, ANSWER_TIME));
+        let ((), sent) = tokio::join!(recording, self.send_answer(answer, context));
         if let (Ok(()), Some(key)) = (&sent, &self.key) {
             self.shared.ledger.sent(key);
         }
         sent
     }
 
-    /// Sends a message, unless nobody wants it.
-    async fn send(
-        &self,
-        message: Message,
-        context: ProxyContext,
-        time: Duration,
-    ) -> Result<(), BackendError> {
+    /// Sends what comes before the answer, unless nobody wants it.
+    async fn send(&self, message: Message, context: ProxyContext) -> Result<(), BackendError> {
         tokio::select! {
             biased;
             () = self.unwanted.cancelled() => Ok(()),
-            sent = self.session.courier.send(self.place.clone(), context, message, time) => sent,
+            sent = self.session.courier.send(self.place.clone(), context, message, TELL_TIME) => sent,
+        }
+    }
+
+    /// Sends an answer, unless nobody wants it.
+    async fn send_answer(&self, answer: Response, context: ProxyContext) -> Result<(), BackendError> {
+        tokio::select! {
+            biased;
+            () = self.unwanted.cancelled() => Ok(()),
+            sent = self.session.courier.answer(self.place.clone(), context, answer) => sent,
         }
     }
 

@@ -54,6 +54,8 @@ pub(crate) struct Host {
     /// The answer to its `initialize`, once there is one.
     opened_with: Option<Box<str>>,
     last_used: Instant,
+    /// Nothing runs any more.
+    has_ended: bool,
     unwanted: CancellationToken,
 }
 
@@ -91,6 +93,7 @@ impl Host {
             opened_by: id.clone(),
             opened_with: None,
             last_used: Instant::now(),
+            has_ended: false,
             unwanted: CancellationToken::new(),
         };
         host.requests.begin(id.clone(), settle);
@@ -162,7 +165,7 @@ impl Host {
         let (unused, _) = oneshot::channel();
         let settle = std::mem::replace(&mut incoming.settle, unused);
         self.requests.begin(id, settle);
-        if self.may_start || matches!(incoming.request.method(), "ping" | "initialize") {
+        if self.may_start || self.has_ended || matches!(incoming.request.method(), "ping" | "initialize") {
             return self.start(incoming).await;
         }
         self.held_until.get_or_insert_with(|| Instant::now() + HANDSHAKE_TIME);
@@ -174,7 +177,7 @@ impl Host {
         let Incoming { request, call, place, context, delivery, .. } = *incoming;
         let id = request.id().clone();
         let mut exchange = self.exchange(id.clone(), request.method(), place, delivery);
-        if request.method() == "initialize" {
+        if request.method() == "initialize" && !self.has_ended {
             return self.initialize_again(exchange, request);
         }
         let mut entry = None;
@@ -203,6 +206,9 @@ impl Host {
             Verdict::Run => self.forward(exchange, request),
             Verdict::AnswerAgain(answer) => {
                 self.exchanges.spawn(exchange.repeat(answer.to_owned()));
+            }
+            Verdict::MayHaveRun if self.has_ended => {
+                self.tell(exchange, Notice::MayHaveRunAndGone, Outcome::MayHaveRun);
             }
             Verdict::MayHaveRun => self.tell(exchange, Notice::MayHaveRun, Outcome::MayHaveRun),
             Verdict::OutOfReceives => {
@@ -301,7 +307,7 @@ impl Host {
         }
     }
 
-    /// Ends the session: what came for it and did not run is refused, what runs is answered by the core.
+    /// Ends the session: what came for it and did not run is answered without the server, what runs by the core.
     async fn close(mut self, reason: &'static str) {
         self.shared.sessions.remove(&self.session);
         if reason == "session_closed" {
@@ -311,36 +317,21 @@ impl Host {
             tracing::trace!(error.r#type = refusal.reason(), "the core had ended the session already");
         }
         self.mail.close();
-        let mut left: Vec<_> = std::mem::take(&mut self.held).into();
+        self.has_ended = true;
+        for incoming in std::mem::take(&mut self.held) {
+            self.start(incoming).await;
+        }
         while let Some(mail) = self.mail.recv().await {
             if let Mail::Request(incoming) = mail {
-                left.push(incoming);
+                self.take_request(incoming).await;
             }
-        }
-        for incoming in left {
-            self.refuse(*incoming);
         }
         while let Some(finished) = self.exchanges.join_next().await {
             self.finish(finished);
         }
         self.shared.intake.close(&self.session.id).await;
-        if reason == "session_closed" {
-            self.shared.ledger.forget_session(&self.session.id);
-        }
         self.shared.metrics.closed(reason);
         tracing::debug!(session = ?self.session.id, reason, "session closed");
-    }
-
-    /// Refuses a request that was not begun when the session ended.
-    fn refuse(&mut self, incoming: Incoming) {
-        let Incoming { request, call, place, delivery, settle, .. } = incoming;
-        let id = request.id().clone();
-        if let Err(settle) = self.requests.join(&id, settle) {
-            self.requests.begin(id.clone(), settle);
-        }
-        let mut exchange = self.exchange(id, request.method(), place, delivery);
-        exchange.key = call.map(|call| call.key);
-        self.tell(exchange, Refused::UnknownSession.into(), Outcome::SessionGone);
     }
 
     fn case<'ledger>(
@@ -349,11 +340,14 @@ impl Host {
         request: &Request,
         entry: Option<&'ledger Entry>,
     ) -> Case<'ledger> {
-        let Some(_) = exchange.key else { return self.shared.repeatable(&exchange.delivery) };
+        let alive = !self.has_ended;
+        let Some(_) = exchange.key else {
+            return Case { alive, ..self.shared.repeatable(&exchange.delivery) };
+        };
         let known = entry.map_or(Known::Nothing, Known::of);
         let tool = request.tool_name();
         let may_rerun = self.session.hints.may_rerun(tool, &self.shared.config.rerun_tools);
-        Case { may_rerun, ..self.shared.case(&exchange.delivery, known) }
+        Case { may_rerun, alive, ..self.shared.case(&exchange.delivery, known) }
     }
 
     fn exchange(&self, id: RequestId, method: &str, place: Option<ReplyTo>, delivery: Delivery) -> Exchange {

@@ -8,6 +8,8 @@ use std::{
 use proxy_core::{intake::Settled, message::RequestId};
 use tokio::{sync::oneshot, time::Instant};
 
+use crate::shared::LONGEST_NAME;
+
 /// How long a cancellation waits for the request that it overtook.
 const CANCELLATION_HOLDS: Duration = Duration::from_mins(3);
 
@@ -73,7 +75,7 @@ impl Requests {
 
     /// Keeps a cancellation: its request may come yet, or once more.
     pub(super) fn cancel(&mut self, id: RequestId, now: Instant) {
-        if self.has_ended(&id) {
+        if self.has_ended(&id) || id.as_text().len() > LONGEST_NAME {
             return;
         }
         self.cancelled.push_back((id, now));

@@ -17,7 +17,7 @@ use crate::{
     method::is_call,
     notice::Notice,
     session::{Incoming, Mail, NoRoom, PendingCall, Session},
-    shared::give_back,
+    shared::{LONGEST_NAME, give_back},
 };
 
 impl Desk for Worker {
@@ -36,6 +36,9 @@ impl Worker {
     fn take_arrival(&self, mut arrival: Arrival) -> Taken {
         if arrival.context.as_ref().is_some_and(|context| context.end) {
             arrival.event = ArrivalEvent::End;
+        }
+        if let Some(refused) = too_long(&arrival) {
+            return self.refuse(refused, &arrival);
         }
         if message_of(&arrival).and_then(Message::method) == Some("initialize") {
             return self.take_initialize(arrival);
@@ -65,6 +68,7 @@ impl Worker {
         match event {
             ArrivalEvent::End => {
                 room.send(Mail::End);
+                self.forget(session);
                 taken(Receipt::Ended, settled_as(Settled::Done))
             }
             ArrivalEvent::Message(Message::Notification(notification)) => {
@@ -91,9 +95,19 @@ impl Worker {
         }
     }
 
-    /// Why a known session's message is not taken.
+    /// What comes from now on finds no such session, or a new one.
+    fn forget(&self, session: &Arc<Session>) {
+        let mut table = self.shared.sessions.lock();
+        table.remove(session);
+        // before another one can be remembered under its name
+        self.shared.ledger.forget_session(&session.id);
+    }
+
+    /// Why a known session's message is not taken. Where requests come again, its session knows whether this one has run already, and the
+    /// core whether it drains.
     fn objection(&self, arrival: &Arrival) -> Option<Refused> {
-        if request_of(arrival).is_some() && self.shared.draining.is_cancelled() {
+        let comes_once = self.shared.intake.has_receipts();
+        if comes_once && request_of(arrival).is_some() && self.shared.draining.is_cancelled() {
             return Some(Refused::Draining);
         }
         let unknown =
@@ -105,11 +119,13 @@ impl Worker {
         ))
     }
 
-    /// A session whose mail is full. A request is not given back: on a fleet it would count as one that may have run.
+    /// A session whose mail is full. A request is not given back: on a fleet it would count as one that may have run. One that came before
+    /// may have, so there is nothing else to do with it.
     fn refuse_busy(&self, session: &Arc<Session>, arrival: &Arrival) -> Taken {
         let refused =
             Refused::Busy("the session has more messages waiting than it may: wait for answers first".into());
-        if request_of(arrival).is_some() || self.shared.intake.has_receipts() {
+        let is_new = request_of(arrival).is_some() && arrival.delivery.receive_count <= 1;
+        if is_new || self.shared.intake.has_receipts() {
             return self.refuse_known(refused, session, arrival);
         }
         self.shared.metrics.refused(refused.reason());
@@ -217,6 +233,17 @@ pub(super) fn taken(receipt: Receipt, settled: BoxFuture<'static, Settled>) -> T
 
 pub(super) fn settled_as(settled: Settled) -> BoxFuture<'static, Settled> {
     Box::pin(future::ready(settled))
+}
+
+/// Why something is refused that would have to be kept for long.
+fn too_long(arrival: &Arrival) -> Option<Refused> {
+    let refused =
+        |what: &str| Some(Refused::Invalid(format!("{what} is longer than {LONGEST_NAME} bytes").into()));
+    if arrival.client_id.as_ref().is_some_and(|id| id.len() > LONGEST_NAME) {
+        return refused("the client id");
+    }
+    let id = request_of(arrival).map(Request::id)?;
+    if id.as_text().len() > LONGEST_NAME { refused("the request's id") } else { None }
 }
 
 pub(super) fn message_of(arrival: &Arrival) -> Option<&Message> {

@@ -15,12 +15,13 @@ use super::{
     desk::{request_of, settled_as, taken},
 };
 use crate::{
-    courier::{ANSWER_TIME, Courier, answer_place, may_write, payloads_of, plain_context},
+    courier::{Courier, answer_place, may_write, payloads_of, plain_context},
     judge::{Case, Known, Verdict, judge},
-    ledger::{CallKey, SessionRecord},
+    ledger::CallKey,
     method::is_call,
     metrics::Outcome,
     notice::Notice,
+    session::is_client,
     shared::{Shared, give_back},
 };
 
@@ -147,19 +148,28 @@ impl Shared {
             return Settled::Done;
         };
         let record = self.ledger.session(session).await;
-        let is_others = record.as_ref().is_some_and(|record| is_others(record, arrival));
+        let is_others = record
+            .as_ref()
+            .is_some_and(|record| !is_client(record.client_id.as_deref(), arrival.client_id.as_deref()));
+        let remembered = record.filter(|_| !is_others);
         let answer = match answer {
             Answer::Again(_) if is_others => Answer::Notice(Refused::UnknownSession.into()),
+            Answer::Again(_) if remembered.is_none() => Answer::Notice(Notice::MayHaveRunAndGone),
             answer => answer,
         };
-        let remembered = record.filter(|_| !is_others);
         let has_context =
             arrival.context.is_some() || remembered.as_ref().is_some_and(|record| record.knows_context);
-        let place = answer_place(arrival, &self.rules).or_else(|| {
-            let to = ReplyTo::Address(remembered?.reply);
-            may_write(&to, &self.rules).then_some(to)
-        });
-        let Some(to) = place else {
+        let own = remembered.map(|record| ReplyTo::Address(record.reply));
+        let own = own.filter(|to| may_write(to, &self.rules));
+        let (to, place) = match answer {
+            // to nobody but whose it is
+            Answer::Again(_) => (own, None),
+            Answer::Notice(_) => {
+                let place = arrival.reply.clone().filter(|to| may_write(to, &self.rules));
+                (answer_place(arrival, &self.rules).or(own), place)
+            }
+        };
+        let Some(to) = to else {
             tracing::info!(
                 ?session,
                 "a request of an unknown session names no address that may be written to"
@@ -168,14 +178,14 @@ impl Shared {
             return Settled::Done;
         };
         let (message, gone) = match answer {
-            Answer::Notice(notice) => (notice.answer(request.id().clone()).into(), notice.is_gone()),
-            Answer::Again(text) => match Message::parse(text) {
-                Ok(message) => (message, false),
-                Err(error) => {
-                    tracing::error!(%error, "an answer that was kept is no message");
+            Answer::Notice(notice) => (notice.answer(request.id().clone()), notice.is_gone()),
+            Answer::Again(text) => {
+                let Ok(Message::Response(answer)) = Message::parse(text) else {
+                    tracing::error!("an answer that was kept is no response");
                     return Settled::Dead("its answer was kept, but cannot be read".into());
-                }
-            },
+                };
+                (answer, false)
+            }
         };
         let courier = Courier {
             intake: Arc::clone(&self.intake),
@@ -186,16 +196,7 @@ impl Shared {
             payloads: payloads_of(arrival),
         };
         let context = ProxyContext { gone, ..plain_context() };
-        let place = arrival.reply.clone().filter(|to| may_write(to, &self.rules));
-        let sent = courier.send(place, context, message, ANSWER_TIME).await;
+        let sent = courier.answer(place, context, message).await;
         self.after_answer(sent, &arrival.delivery)
-    }
-}
-
-/// Whether an arrival names another client than the session's.
-fn is_others(record: &SessionRecord, arrival: &Arrival) -> bool {
-    match (&record.client_id, &arrival.client_id) {
-        (Some(own), Some(named)) => own != named,
-        (None, _) | (_, None) => false,
     }
 }

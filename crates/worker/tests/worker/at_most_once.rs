@@ -134,7 +134,7 @@ async fn take(bench: &Bench, id: &str, receive_count: u32, sent: SystemTime) -> 
     );
     let arrival = Arrival {
         session: Some(RemoteSession::parse("session-1").unwrap()),
-        client_id: None,
+        client_id: Some("memory".into()),
         version: None,
         reply: None,
         context: None,

@@ -4,6 +4,7 @@
 
 mod at_most_once;
 mod bench;
+mod edges;
 mod fleet;
 mod sessions;
 mod shutdown;
