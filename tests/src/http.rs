@@ -55,7 +55,8 @@ impl Session {
         let id = response.headers().get("mcp-session-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
         let answers = messages(response).await?;
         ensure!(status == StatusCode::OK, "initialize got {status}: {answers:?}");
-        let session = Self { http, url: url.to_owned(), id: id.context("initialize gave no session id")? };
+        let id = id.with_context(|| format!("initialize gave no session id: {answers:?}"))?;
+        let session = Self { http, url: url.to_owned(), id };
         ensure!(
             answers.iter().any(|answer| answer.get("result").is_some()),
             "initialize failed: {answers:?}"

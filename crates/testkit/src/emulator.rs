@@ -197,6 +197,11 @@ impl Emulator {
         self.service.account.state().sns.release_filters();
     }
 
+    /// Gives out again at once what is in flight in this queue, or delayed, as a standard queue may. No call is counted.
+    pub fn redeliver(&self, name: &str) {
+        self.service.account.redeliver(name);
+    }
+
     /// How many messages the queue holds, none if there is no such queue. No call is counted.
     pub fn depth(&self, name: &str) -> Option<Depth> {
         self.service.account.depth(name)

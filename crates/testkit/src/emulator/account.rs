@@ -78,6 +78,12 @@ impl Account {
         self.state().queues.get_mut(queue).map(|queue| queue.depth(Instant::now()))
     }
 
+    pub(super) fn redeliver(&self, queue: &str) {
+        if let Some(queue) = self.state().queues.get_mut(queue) {
+            queue.redeliver(Instant::now());
+        }
+    }
+
     /// How many receives wait on the queue: each holds its bell.
     pub(super) fn waiting(&self, queue: &str) -> usize {
         self.state().queues.get(queue).map_or(0, |queue| Arc::strong_count(&queue.changed) - 1)

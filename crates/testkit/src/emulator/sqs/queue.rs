@@ -227,6 +227,14 @@ impl Queue {
         self.hidden.first().map(|(until, _)| *until)
     }
 
+    /// Gives out again at once what is in flight, as a standard queue may.
+    pub(in crate::emulator) fn redeliver(&mut self, now: Instant) {
+        for number in self.hidden_until.keys().copied().collect::<Vec<_>>() {
+            self.hide(now, number, Duration::ZERO);
+        }
+        self.changed.notify_waiters();
+    }
+
     pub(in crate::emulator) fn depth(&mut self, now: Instant) -> Depth {
         self.show_due(now);
         let received =
