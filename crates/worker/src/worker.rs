@@ -167,6 +167,9 @@ impl Worker {
         stopping.stop.cancel();
         stop_backend.cancel();
         let stopped = tokio::time::timeout_at(deadline, stopped(&mut parts)).await;
+        if failure.is_none() && answered && matches!(stopped, Ok(Ok(()))) {
+            shared.ledger.retire();
+        }
         if tokio::time::timeout(LAST_STEPS, shared.ledger.close()).await.is_err() {
             tracing::warn!("the ledger was not closed in time");
         }

@@ -39,6 +39,17 @@ async fn what_runs_finishes_and_nothing_new_begins() {
 }
 
 #[tokio::test]
+async fn a_clean_end_leaves_nothing_for_the_next_to_take_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger.redb");
+    let (transport, ledger) = (MemoryTransport::default(), Ledger::open(&path).unwrap());
+    let instance = ledger.instance().clone();
+    let intake = transport.intake_of(instance.clone());
+    Setup::default().start_on(transport, intake, ledger).stop().await.unwrap();
+    assert_ne!(*Ledger::open(&path).unwrap().instance(), instance);
+}
+
+#[tokio::test]
 async fn what_does_not_finish_is_cut_off() {
     let bench = Setup { grace: std::time::Duration::from_secs(2), ..Setup::default() }.start();
     let mut client = bench.transport.proxy();
