@@ -13,7 +13,7 @@ use std::{
 
 use proxy_core::id::InstanceId;
 use redb::{
-    Builder, Database, Durability, Error, ReadableDatabase, ReadableTable,
+    Builder, Database, Durability, Error, ReadableDatabase, ReadableTable, TableError,
     backends::{FileBackend, InMemoryBackend},
 };
 
@@ -87,12 +87,20 @@ impl Store {
         let failed = |error| LedgerError::of(shown(path.as_deref()), "written", error);
         if let (None, Some(path)) = (&self.database, &path) {
             let database = open_file(path).map_err(failed)?;
-            self.text = Known::read(&database).map_err(failed)?.text;
+            let known = Known::read(&database).map_err(failed)?;
+            self.text = known.text;
+            // later where it is another file by now
+            self.covers_since.fetch_max(known.covers_since, Ordering::AcqRel);
             self.database = Some(database);
         }
-        let result = self.transact(since_epoch(now), commands);
+        let result = unless_it_panics(|| self.transact(since_epoch(now), commands));
         if result.is_err() {
-            self.database = None;
+            let broken = self.database.take();
+            unless_it_panics(|| {
+                drop(broken);
+                Ok(())
+            })
+            .map_err(failed)?;
         }
         result.map_err(failed)
     }
@@ -168,11 +176,23 @@ struct Known {
 }
 
 impl Known {
-    /// Reads it, and writes it into a new ledger first.
+    /// Reads it, and writes it into a new ledger first. What is no ledger of this version stays as it is.
     fn read(database: &Database) -> Result<Self, Error> {
+        let invalid = |key: &str| Error::Corrupted(format!("its {key} is not one"));
+        let transaction = database.begin_read()?;
+        let format = match transaction.open_table(META) {
+            Ok(meta) => meta.get("format")?.map(|format| format.value().to_owned()),
+            Err(TableError::TableDoesNotExist(_)) => None,
+            Err(error) => return Err(error.into()),
+        };
+        let is_new = transaction.list_tables()?.next().is_none();
+        if !is_new && format.as_deref() != Some(FORMAT) {
+            return Err(invalid("format"));
+        }
+        drop(transaction);
         let transaction = database.begin_write()?;
         let mut tables = Tables::open(&transaction, 0)?;
-        if tables.meta.get("format")?.is_none() {
+        if is_new {
             tables.meta.insert("format", FORMAT)?;
             tables.meta.insert("instance", InstanceId::random().as_str())?;
             tables.meta.insert("covers_since", &*since_epoch(SystemTime::now()).to_string())?;
@@ -186,10 +206,6 @@ impl Known {
             let value = meta.get(key)?.map(|value| value.value().to_owned());
             value.ok_or_else(|| Error::Corrupted(format!("it has no {key}")))
         };
-        let invalid = |key: &str| Error::Corrupted(format!("its {key} is not one"));
-        if text("format")? != FORMAT {
-            return Err(invalid("format"));
-        }
         let mut bytes = 0;
         for row in transaction.open_table(TEXTS)?.iter()? {
             bytes += row?.1.value().1;
@@ -214,7 +230,12 @@ fn open_file(path: &Path) -> Result<Database, Error> {
         builder.set_cache_size(CACHE).set_check_integrity_on_open(true);
         Ok(builder.create_with_backend(FileBackend::new(file)?)?)
     };
-    std::panic::catch_unwind(std::panic::AssertUnwindSafe(open))
+    unless_it_panics(open)
+}
+
+/// The database may panic over a file that was altered: then it is damaged, and the thread goes on.
+fn unless_it_panics<T>(doing: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(doing))
         .unwrap_or_else(|_| Err(Error::Corrupted("it could not be read".to_owned())))
 }
 
