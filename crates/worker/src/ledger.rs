@@ -154,6 +154,14 @@ impl Ledger {
         self.writer.tell(Command::Retire);
     }
 
+    /// Whether calls can be written down, as far as the last time tells: tried at least every 30 s.
+    ///
+    /// # Errors
+    /// That of the last time.
+    pub fn check(&self) -> Result<(), LedgerError> {
+        self.writer.check()
+    }
+
     /// Writes down what was told so far, and lets go of the file. Whatever is asked afterwards fails.
     pub fn close(&self) -> impl Future<Output = ()> + Send + use<> {
         self.writer.close()

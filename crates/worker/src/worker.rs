@@ -9,7 +9,7 @@ use std::{sync::Arc, time::Duration};
 use prometheus_client::registry::Registry;
 use proxy_core::{
     AddressRules, Proxy,
-    error::BackendError,
+    error::{BackendError, ErrorKind},
     id::InstanceId,
     intake::{Desk, Intake, Stopping},
 };
@@ -102,9 +102,13 @@ impl Worker {
         Ok(Arc::new(Self { shared: Arc::new(shared) }))
     }
 
-    /// Whether requests can be taken and answered: the transport and the server's side can be reached, and the worker is not
+    /// Whether requests can be taken and answered: the ledger can be written, the transport and the server's side can be reached, and the worker is not
     /// shutting down. The latter is asked at most every five seconds.
     pub async fn check(&self) -> Result<(), BackendError> {
+        self.shared.ledger.check().map_err(|error| {
+            let unwritable = BackendError::new(ErrorKind::Unavailable, "check", error.to_string());
+            unwritable.with_source(error)
+        })?;
         self.shared.proxy.check().await?;
         self.shared.intake.check().await
     }
@@ -209,7 +213,7 @@ fn too_early(ended: Result<Ended, tokio::task::JoinError>) -> WorkerError {
         Ok(Ended::Backend(Err(error))) => WorkerError::Backend(error),
         // The core says itself when its backend ended without an error.
         Ok(Ended::Backend(Ok(()))) => WorkerError::Backend(BackendError::new(
-            proxy_core::error::ErrorKind::Unavailable,
+            ErrorKind::Unavailable,
             "run",
             "the backend ended by itself",
         )),

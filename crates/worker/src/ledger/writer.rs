@@ -60,18 +60,23 @@ pub(super) struct Writer {
     /// `None`: closed.
     queue: Mutex<Option<SyncSender<Command>>>,
     waiting_bytes: Arc<AtomicUsize>,
+    /// What is wrong, since the last transaction failed.
+    failure: Failure,
     ended: CancellationToken,
 }
+
+type Failure = Arc<Mutex<Option<LedgerError>>>;
 
 impl Writer {
     pub(super) fn start(store: Store) -> Result<Self, LedgerError> {
         let (writer, commands) = Self::new();
         let (bytes, end) = (Arc::clone(&writer.waiting_bytes), writer.ended.clone().drop_guard());
+        let failure = Arc::clone(&writer.failure);
         thread::Builder::new()
             .name("ledger".to_owned())
             .spawn(move || {
                 let _end = end;
-                write(store, &commands, &bytes);
+                write(store, &commands, &bytes, &failure);
             })
             .map_err(|error| LedgerError::Unusable {
                 path: "thread".into(),
@@ -87,6 +92,7 @@ impl Writer {
         let writer = Self {
             queue: Mutex::new(Some(queue)),
             waiting_bytes: Arc::new(AtomicUsize::new(0)),
+            failure: Failure::default(),
             ended: CancellationToken::new(),
         };
         (writer, commands)
@@ -110,6 +116,14 @@ impl Writer {
         if let Err(error) = self.enqueue(command) {
             tracing::warn!(%error, "the ledger was not told");
         }
+    }
+
+    /// Whether the last transaction succeeded, and there can be another.
+    pub(super) fn check(&self) -> Result<(), LedgerError> {
+        if self.ended.is_cancelled() {
+            return Err(LedgerError::Closed);
+        }
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone().map_or(Ok(()), Err)
     }
 
     /// Lets the thread finish what it was handed, and waits for its end.
@@ -172,8 +186,16 @@ impl Command {
 }
 
 /// Until nobody can ask any more.
-fn write(mut store: Store, commands: &Receiver<Command>, waiting_bytes: &AtomicUsize) {
-    let mut failing = false;
+fn write(
+    mut store: Store,
+    commands: &Receiver<Command>,
+    waiting_bytes: &AtomicUsize,
+    failure: &Mutex<Option<LedgerError>>,
+) {
+    let now_fails = |error| {
+        let mut failure = failure.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *failure, error).is_some()
+    };
     loop {
         let mut batch = Vec::new();
         match commands.recv_timeout(IDLE) {
@@ -188,7 +210,7 @@ fn write(mut store: Store, commands: &Receiver<Command>, waiting_bytes: &AtomicU
         waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
         match store.apply(SystemTime::now(), &batch) {
             Ok(replies) => {
-                if std::mem::take(&mut failing) {
+                if now_fails(None) {
                     tracing::info!("the ledger is written again");
                 }
                 for (command, reply) in batch.into_iter().zip(replies) {
@@ -196,7 +218,7 @@ fn write(mut store: Store, commands: &Receiver<Command>, waiting_bytes: &AtomicU
                 }
             }
             Err(error) => {
-                if !std::mem::replace(&mut failing, true) {
+                if !now_fails(Some(error.clone())) {
                     tracing::error!(error = &error as &dyn std::error::Error, "the ledger cannot be written");
                 }
                 for command in batch {

@@ -140,3 +140,23 @@ fn a_database_that_panics_is_an_error_and_opened_anew() {
     assert!(matches!(store.apply(now, &[begin(1)]), Err(LedgerError::Damaged { .. })));
     assert!(matches!(store.apply(now, &[begin(1)]).unwrap()[..], [Reply::Begun(Begun::New)]));
 }
+
+#[tokio::test]
+async fn who_asks_hears_that_calls_cannot_be_written_down() {
+    let folder = tempfile::tempdir().unwrap();
+    let full = Arc::new(AtomicBool::new(false));
+    let disk = Disk { memory: InMemoryBackend::new(), full: Arc::clone(&full), panics: Arc::default() };
+    let database = Builder::new().create_with_backend(disk).unwrap();
+    let store = Store::over(database, Some(&folder.path().join("ledger.redb")), Bounds::default()).unwrap();
+    let ledger = crate::ledger::Ledger::over(store).unwrap();
+    let key = CallKey::new(&RemoteSession::parse("s").unwrap(), &RequestId::number(1));
+    ledger.check().unwrap();
+    full.store(true, Ordering::SeqCst);
+    ledger.begin(key.clone(), None, 1).await.unwrap_err();
+    assert!(matches!(ledger.check(), Err(LedgerError::Unusable { doing: "written", .. })));
+    // from now on there is the file
+    ledger.begin(key, None, 1).await.unwrap();
+    ledger.check().unwrap();
+    ledger.close().await;
+    assert!(matches!(ledger.check(), Err(LedgerError::Closed)));
+}
