@@ -24,7 +24,7 @@ use tokio::{
 };
 
 /// What a request may take, which is what a message may stay hidden several times over.
-const LIMITS: &str = "[session]\nrequest_timeout = 6\nrequest_timeout_max = 12\n";
+const LIMITS: &str = "[session]\nrequest_timeout = 10\nrequest_timeout_max = 20\n";
 
 /// When a call must have ended, however that is: its timeout, and what a busy machine takes.
 const DEADLINE: Duration = Duration::from_secs(40);

@@ -105,6 +105,7 @@ impl Topics {
             registry: &mut Registry::default(),
             sns: Some(emulator.sns_client()),
             sqs: Some(emulator.client()),
+            large_payloads: None,
         };
         Arc::new(SnsSqsIntake::connect(config, parts).await.unwrap())
     }
@@ -219,6 +220,11 @@ impl ClientSide for Topics {
     async fn unacknowledged(&mut self) -> usize {
         // the own queues of workers go with them
         self.depth(self.target.name())
+    }
+
+    async fn redeliver(&mut self) -> bool {
+        self.emulator().redeliver(self.target.name());
+        true
     }
 
     async fn dead_letters(&mut self) -> Option<Vec<DeadLetter>> {

@@ -86,6 +86,7 @@ impl Queues {
             request_timeout_max: Duration::from_hours(1),
             registry: &mut Registry::default(),
             client: Some(emulator.client()),
+            large_payloads: None,
         };
         Arc::new(SqsIntake::connect(config, parts).await.unwrap())
     }
@@ -189,6 +190,11 @@ impl ClientSide for Queues {
         // the own queues of workers go with them
         let depth = self.emulator().depth(self.target.requests()).unwrap();
         depth.visible + depth.in_flight + depth.delayed
+    }
+
+    async fn redeliver(&mut self) -> bool {
+        self.emulator().redeliver(self.target.requests());
+        true
     }
 
     async fn dead_letters(&mut self) -> Option<Vec<DeadLetter>> {
