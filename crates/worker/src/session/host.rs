@@ -1,7 +1,8 @@
 //! The task of one session: takes its mail in order, runs its exchanges, and ends it.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{collections::VecDeque, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
+use futures_util::FutureExt as _;
 use proxy_core::{
     Media, Pending, Principal,
     id::SessionId,
@@ -25,7 +26,7 @@ use crate::{
     ledger::{Begun, Entry},
     metrics::Outcome,
     notice::Notice,
-    shared::{Shared, is_past},
+    shared::{Shared, give_back, is_past},
 };
 
 /// How long requests wait for a `notifications/initialized` that they overtook.
@@ -97,8 +98,8 @@ impl Host {
             unwanted: CancellationToken::new(),
         };
         host.requests.begin(id.clone(), settle);
-        let exchange = host.exchange(id, "initialize", place, delivery);
-        host.exchanges.spawn(exchange.carry(pending));
+        let exchange = host.exchange(id.clone(), "initialize", place, delivery);
+        host.spawn(id, exchange.carry(pending));
         host
     }
 
@@ -205,7 +206,7 @@ impl Host {
             }
             Verdict::Run => self.forward(exchange, request),
             Verdict::AnswerAgain(answer) => {
-                self.exchanges.spawn(exchange.repeat(answer.to_owned()));
+                self.spawn(id, exchange.repeat(answer.to_owned()));
             }
             Verdict::MayHaveRun if self.has_ended => {
                 self.tell(exchange, Notice::MayHaveRunAndGone, Outcome::MayHaveRun);
@@ -218,16 +219,27 @@ impl Host {
         }
     }
 
+    /// Lets an exchange go on by itself. One that panics ends too: its request comes again, and the ledger says how far it had come.
+    fn spawn(&mut self, id: RequestId, exchange: impl Future<Output = Finished> + Send + 'static) {
+        let exchange = AssertUnwindSafe(exchange).catch_unwind();
+        self.exchanges.spawn(async move {
+            exchange.await.unwrap_or_else(|_| {
+                tracing::error!("an exchange failed");
+                Finished { id, settled: give_back(), initialize: None, is_cancelled: false }
+            })
+        });
+    }
+
     /// Has a request answered without the server.
     fn tell(&mut self, exchange: Exchange, notice: Notice, outcome: Outcome) {
-        self.exchanges.spawn(exchange.tell(notice, outcome));
+        self.spawn(exchange.id.clone(), exchange.tell(notice, outcome));
     }
 
     fn forward(&mut self, exchange: Exchange, request: Request) {
         let (id, messages) = (request.id().clone(), vec![request.into()]);
         match self.shared.proxy.forward(&self.inner, &Principal::Anonymous, messages, Media::Any) {
             Ok(Some(pending)) => {
-                self.exchanges.spawn(exchange.carry(pending));
+                self.spawn(id, exchange.carry(pending));
             }
             Ok(None) => self.requests.end(&id, &Settled::Done),
             Err(refusal) => {
@@ -241,7 +253,7 @@ impl Host {
     fn initialize_again(&mut self, exchange: Exchange, request: Request) {
         match &self.opened_with {
             Some(answer) if *request.id() == self.opened_by => {
-                self.exchanges.spawn(exchange.repeat(answer.to_string()));
+                self.spawn(exchange.id.clone(), exchange.repeat(answer.to_string()));
             }
             _ => self.forward(exchange, request),
         }

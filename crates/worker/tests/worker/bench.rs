@@ -3,7 +3,9 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use prometheus_client::registry::Registry;
-use proxy_core::{Proxy, ProxyContext, Router, config::SessionConfig, id::InstanceId, message::Message};
+use proxy_core::{
+    Proxy, ProxyContext, Router, config::SessionConfig, id::InstanceId, intake::Intake, message::Message,
+};
 use serde_json::Value;
 use testkit::{
     MemoryIntake, MemoryTransport, intake_contract::Received, memory::MemoryBackend,
@@ -36,12 +38,15 @@ pub(crate) struct Setup {
     pub(crate) config: WorkerConfig,
     pub(crate) sessions: SessionConfig,
     pub(crate) grace: Duration,
+    /// What the worker gets for its intake.
+    pub(crate) disguise: fn(Arc<MemoryIntake>) -> Arc<dyn Intake>,
 }
 
 impl Default for Setup {
     fn default() -> Self {
         let grace = Duration::from_secs(10);
-        Self { config: worker_config("{}"), sessions: SessionConfig::default(), grace }
+        let sessions = SessionConfig::default();
+        Self { config: worker_config("{}"), sessions, grace, disguise: |intake| intake }
     }
 }
 
@@ -84,7 +89,7 @@ impl Setup {
         let proxy = Proxy::new(router, Arc::<MemoryBackend>::clone(&backend));
         let parts = WorkerParts {
             proxy,
-            intake: Arc::<MemoryIntake>::clone(&intake),
+            intake: (self.disguise)(Arc::clone(&intake)),
             ledger,
             instance,
             registry: &mut registry,

@@ -1,16 +1,19 @@
 //! What comes at an awkward time, or from somebody who should not have it.
 
-use std::time::SystemTime;
+use std::{sync::Arc, time::SystemTime};
 
+use async_trait::async_trait;
 use proxy_core::{
     ProxyContext,
-    backend::{Disposition, Event},
+    backend::{Disposition, Event, Limits},
     error::{BackendError, ErrorKind},
     id::RemoteSession,
-    intake::{Arrival, ArrivalEvent, Delivery, Desk, Intake, Settled},
+    intake::{Arrival, ArrivalEvent, Delivery, Desk, Intake, Reply, Settled, Stopping},
     message::Message,
 };
-use testkit::{MemoryTransport, intake_contract::Envelope, memory::inbound, memory_intake::MemoryClient};
+use testkit::{
+    MemoryIntake, MemoryTransport, intake_contract::Envelope, memory::inbound, memory_intake::MemoryClient,
+};
 use worker::Ledger;
 
 use crate::bench::{Bench, Setup, context, in_time, json, ledger, reason, receive, text, tool};
@@ -226,5 +229,65 @@ async fn names_that_are_longer_than_anyone_needs_are_refused() {
     client.request("session-1", &long, "tools/call", &tool("echo", r#"{"text":"hello"}"#));
     assert_eq!(reason(&receive(&mut client).await, &long), "invalid_request");
     assert_eq!((bench.worker.active_sessions(), bench.received("tools/call")), (1, 0));
+    bench.stop().await.unwrap();
+}
+
+/// Panics over every answer to a call, as a bug in a client of AWS's might make it.
+#[derive(Debug)]
+struct Panicking(Arc<MemoryIntake>);
+
+#[async_trait]
+impl Intake for Panicking {
+    fn name(&self) -> &'static str {
+        self.0.name()
+    }
+
+    fn limits(&self) -> Limits {
+        self.0.limits()
+    }
+
+    fn has_receipts(&self) -> bool {
+        self.0.has_receipts()
+    }
+
+    fn neighbourhood(&self) -> Vec<String> {
+        self.0.neighbourhood()
+    }
+
+    async fn check(&self) -> Result<(), BackendError> {
+        self.0.check().await
+    }
+
+    async fn run(&self, desk: Arc<dyn Desk>, stopping: Stopping) -> Result<(), BackendError> {
+        self.0.run(desk, stopping).await
+    }
+
+    async fn reply(&self, reply: Reply) -> Result<(), BackendError> {
+        assert!(!reply.message.as_str().contains("panic over this"), "as it was asked to");
+        self.0.reply(reply).await
+    }
+
+    async fn forward(&self, owner: &str, arrival: &Arrival) -> Result<(), BackendError> {
+        self.0.forward(owner, arrival).await
+    }
+
+    async fn close(&self, session: &RemoteSession) {
+        self.0.close(session).await;
+    }
+}
+
+#[tokio::test]
+async fn an_exchange_that_panics_does_not_stay_hidden() {
+    let bench =
+        Setup { disguise: |intake| Arc::new(Panicking(intake)), ..Setup::with(r#"{"sole": true}"#) }.start();
+    let mut client = bench.transport.proxy();
+    bench.open(&mut client, "session-1").await;
+    bench.wait_until_settled().await;
+    let mut arrival = call(&client, "a", 1);
+    let body = r#"{"jsonrpc":"2.0","id":"a","method":"tools/call","params":{"name":"echo","arguments":{"text":"panic over this"}}}"#;
+    arrival.event = ArrivalEvent::Message(Message::parse(body).unwrap());
+    assert!(matches!(in_time(bench.worker.take(arrival).settled).await, Settled::GiveBack(_)));
+    client.request("session-1", "b", "tools/call", &tool("echo", r#"{"text":"hello"}"#));
+    assert_eq!(text(&receive(&mut client).await, "b"), "hello");
     bench.stop().await.unwrap();
 }
