@@ -9,6 +9,7 @@ use aws_sdk_sqs::{
         BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry,
     },
 };
+use futures_util::future::join_all;
 use proxy_core::{
     BackendMetrics,
     error::{BackendError, ErrorKind},
@@ -23,6 +24,7 @@ use crate::{
     attributes::is_fifo,
     backoff::Backoff,
     error::Call,
+    large_payloads::{LargePayloads, Pointer},
     polling::{PollSettings, Polling},
 };
 
@@ -55,6 +57,8 @@ struct Item {
     receipt_handle: String,
     /// Hides the message for this many seconds more; none deletes it.
     hide: Option<i32>,
+    /// What is deleted once the message is.
+    payload: Option<Pointer>,
 }
 
 #[derive(Debug, Clone)]
@@ -63,44 +67,44 @@ struct Target {
     queue_url: Box<str>,
     name: Box<str>,
     metrics: BackendMetrics,
+    payloads: Option<LargePayloads>,
 }
 
 impl Acknowledger {
-    /// Starts acknowledging the messages of the queue at `queue_url`, called `name` in errors, that were received with this
-    /// visibility timeout.
-    pub fn start(
-        client: Client,
-        queue_url: &str,
-        name: &str,
-        visibility_timeout: Duration,
-        metrics: BackendMetrics,
-    ) -> Self {
-        let target = Target { client, queue_url: queue_url.into(), name: name.into(), metrics };
+    /// Starts acknowledging the messages of a queue that is polled so.
+    pub(crate) fn for_polls(polling: &Polling) -> Self {
+        let PollSettings { queue_url, name, visibility_timeout, payloads, .. } = &polling.settings;
+        let target = Target {
+            client: polling.client.clone(),
+            queue_url: queue_url.clone(),
+            name: name.clone(),
+            metrics: polling.metrics.clone(),
+            payloads: payloads.payloads().cloned(),
+        };
         let (deletes, to_delete) = mpsc::channel(WAITING);
         let (releases, to_release) = mpsc::channel(WAITING);
         let mut workers = JoinSet::new();
         // a FIFO group gives out nothing more until its message is deleted
-        let linger = if is_fifo(queue_url) { Duration::ZERO } else { LINGER.min(visibility_timeout / 4) };
+        let linger = if is_fifo(queue_url) { Duration::ZERO } else { LINGER.min(*visibility_timeout / 4) };
         workers.spawn(work(target.clone(), to_delete, linger));
         workers.spawn(work(target, to_release, Duration::ZERO));
         Self { deletes, releases, workers }
     }
 
-    /// The same for a queue that is polled so.
-    pub(crate) fn for_polls(polling: &Polling) -> Self {
-        let PollSettings { queue_url, name, visibility_timeout, .. } = &polling.settings;
-        Self::start(polling.client.clone(), queue_url, name, *visibility_timeout, polling.metrics.clone())
-    }
-
     /// Deletes a message, within a second or so.
     pub async fn delete(&self, receipt_handle: String) {
-        enqueue(&self.deletes, Item { receipt_handle, hide: None }).await;
+        self.delete_with(receipt_handle, None).await;
+    }
+
+    /// Deletes a message, and then its payload.
+    pub(crate) async fn delete_with(&self, receipt_handle: String, payload: Option<Pointer>) {
+        enqueue(&self.deletes, Item { receipt_handle, hide: None, payload }).await;
     }
 
     /// Gives a message back, hidden for this long from now, or keeps it hidden for so long; whole seconds.
     pub async fn release(&self, receipt_handle: String, hidden_for: Duration) {
         let hide = i32::try_from(hidden_for.as_secs()).unwrap_or(i32::MAX);
-        enqueue(&self.releases, Item { receipt_handle, hide: Some(hide) }).await;
+        enqueue(&self.releases, Item { receipt_handle, hide: Some(hide), payload: None }).await;
     }
 
     /// Resolves once everything that was handed in is done.
@@ -142,7 +146,11 @@ async fn settle(target: Target, mut batch: Vec<Item>) {
     let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
     for _ in 0..ATTEMPTS {
         batch = match target.call(&batch).await {
-            Ok(failed) => failed.iter().filter_map(|failed| retried(failed, &batch)).collect(),
+            Ok(failed) => {
+                let again = failed.iter().filter_map(|failed| retried(failed, &batch)).collect();
+                target.delete_payloads(&batch, &failed).await;
+                again
+            }
             Err(error) if error.kind().is_retryable() => batch,
             Err(error) => {
                 tracing::error!(error = %error, error.type = error.kind().as_str(), messages = batch.len(), "messages cannot be acknowledged");
@@ -172,6 +180,17 @@ impl Target {
             self.hide(batch).await
         } else {
             self.delete(batch).await
+        }
+    }
+
+    /// Deletes the payloads of the messages of a batch that did not fail: of the others another delivery may want them.
+    async fn delete_payloads(&self, batch: &[Item], failed: &[BatchResultErrorEntry]) {
+        let Some(payloads) = &self.payloads else { return };
+        let is_done = |index: usize| failed.iter().all(|failed| failed.id() != index.to_string());
+        let done = batch.iter().enumerate().filter(|(index, _)| is_done(*index));
+        let deletes = done.filter_map(|(_, item)| Some(payloads.delete(item.payload.as_ref()?)));
+        for error in join_all(deletes).await.into_iter().filter_map(Result::err) {
+            tracing::warn!(%error, "a payload cannot be deleted: a lifecycle rule of its bucket has to");
         }
     }
 

@@ -7,7 +7,9 @@
 
 mod config;
 mod error;
+mod outgoing;
 mod pointer;
+mod reader;
 #[cfg(feature = "large-payloads")]
 mod s3;
 #[cfg(not(feature = "large-payloads"))]
@@ -18,10 +20,17 @@ use proxy_core::error::{BackendError, Delivery, ErrorKind};
 
 use crate::{
     attributes::{Attribute, DataType, OutgoingMessage, name},
-    client::ClientSettings,
+    client::{ClientSettings, SdkConfig},
 };
 
-pub use self::{config::LargePayloadsConfig, error::PayloadError, pointer::Pointer};
+pub(crate) use self::reader::{Arrived, Payload};
+pub use self::{
+    config::LargePayloadsConfig,
+    error::PayloadError,
+    outgoing::offload,
+    pointer::Pointer,
+    reader::{PayloadReader, Unwrap},
+};
 
 /// A bucket that large messages are put into and taken from. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -56,6 +65,35 @@ impl LargePayloads {
             region: config.region.clone().or_else(|| settings.region.clone()),
         };
         let bucket = s3::Bucket::connect(&config.bucket, &settings, used).await?;
+        Ok(Self { config, bucket })
+    }
+
+    /// What a backend or intake is started with: the caller's `own`, else what is configured, if that is, once it is certain that it
+    /// can be used.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect); and what [`check`](Self::check) finds.
+    pub async fn at_start(
+        own: Option<Self>,
+        config: Option<&LargePayloadsConfig>,
+        settings: &ClientSettings,
+        used: &str,
+    ) -> Result<Option<Self>, BackendError> {
+        let payloads = match (own, config) {
+            (Some(own), _) => own,
+            (None, Some(config)) => Self::connect(config.clone(), settings, used).await?,
+            (None, None) => return Ok(None),
+        };
+        payloads.check().await?;
+        Ok(Some(payloads))
+    }
+
+    /// The same over a caller's own configuration of the SDK, but for its endpoint, which is the queue's.
+    ///
+    /// # Errors
+    /// `Config` in a build without the feature `large-payloads`.
+    pub fn over_sdk(config: LargePayloadsConfig, sdk: &SdkConfig) -> Result<Self, BackendError> {
+        let bucket = s3::Bucket::over_sdk(&config, sdk)?;
         Ok(Self { config, bucket })
     }
 
@@ -148,11 +186,17 @@ impl LargePayloads {
     ///
     /// # Errors
     /// What failed.
-    pub async fn check(&self) -> Result<(), PayloadError> {
-        let (pointer, _) = self.store("{}".to_owned()).await.map_err(PayloadError::Failed)?;
+    pub async fn check(&self) -> Result<(), BackendError> {
+        let (pointer, _) = self.store("{}".to_owned()).await?;
         let read = self.fetch(&pointer).await;
-        self.delete(&pointer).await?;
-        read.map(drop)
+        self.delete(&pointer).await.and(read).map(drop).map_err(|error| match error {
+            PayloadError::Failed(error) => error,
+            PayloadError::Malformed(reason) => {
+                let text =
+                    format!("what is stored in {:?} is not what is read: {reason}", self.config.bucket);
+                BackendError::new(ErrorKind::Protocol, "check", text)
+            }
+        })
     }
 
     fn is_ours(&self, pointer: &Pointer) -> Result<(), PayloadError> {

@@ -32,7 +32,10 @@ pub use self::{
     backoff::{Backoff, jittered},
     created_queue::{CreatedQueue, Dependents, QueueMaker, QueuePlan},
     error::Call,
-    large_payloads::{LargePayloads, LargePayloadsConfig, PayloadError, Pointer, Restored, restore},
+    large_payloads::{
+        LargePayloads, LargePayloadsConfig, PayloadError, PayloadReader, Pointer, Restored, Unwrap, offload,
+        restore,
+    },
     neighbourhood::neighbourhood,
     owners::Owners,
     poller::{Decode, ForeignPolicy, Poller, PollerSettings},

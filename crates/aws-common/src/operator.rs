@@ -2,6 +2,7 @@
 
 mod checks;
 mod clock;
+mod payloads;
 mod policy;
 mod provisioned_queue;
 mod readers;
@@ -11,6 +12,7 @@ mod worker;
 pub use self::{
     checks::{dead_letters, failed, identity, is_there, left_behind, permission, region},
     clock::{DateObserver, clock},
+    payloads::{large_payload_statements, large_payloads},
     policy::{Statement, policy, queue_arn},
     provisioned_queue::{
         MAX_RECEIVE_COUNT, PROVISIONED_TAG, ProvisionedQueue, RequestQueuePlan, dead_letters_url,

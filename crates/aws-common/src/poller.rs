@@ -12,6 +12,7 @@ use self::settle::Settler;
 use crate::{
     acknowledger::Acknowledger,
     attributes::{Malformed, Received},
+    large_payloads::PayloadReader,
     polling::{PollHealth, PollSettings, Polling},
 };
 
@@ -35,6 +36,8 @@ pub struct PollerSettings {
     pub orphan_after: Duration,
     /// What becomes of messages that are another instance's.
     pub foreign: ForeignPolicy,
+    /// How payloads are read that are not in the messages themselves.
+    pub payloads: PayloadReader,
 }
 
 /// What becomes of messages that are another instance's, or a stranger's.
@@ -71,6 +74,7 @@ impl Poller {
             wait_time: settings.wait_time,
             max_messages: settings.max_messages,
             visibility_timeout: settings.visibility_timeout,
+            payloads: settings.payloads.clone().only_of(instance.clone()),
         };
         Self { polling: Polling::new(client, polls, instance, metrics), settings, decode, inbox }
     }

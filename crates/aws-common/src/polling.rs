@@ -28,13 +28,16 @@ use self::{
     receive::Receiver,
     wake::Waker,
 };
-use crate::client;
+use crate::{
+    client,
+    large_payloads::{Arrived, PayloadReader},
+};
 
 /// How long the messages of one receive wait for those of the other, which takes as long only if it hangs.
 const OVERLAP: Duration = Duration::from_secs(1);
 
 /// What a poll brought.
-type Polled = Result<Vec<Message>, BackendError>;
+type Polled = Result<Vec<Arrived>, BackendError>;
 
 /// How one queue is read.
 #[derive(Debug, Clone)]
@@ -49,6 +52,8 @@ pub struct PollSettings {
     pub max_messages: u8,
     /// How long a received message stays hidden unless it is acknowledged.
     pub visibility_timeout: Duration,
+    /// How payloads are read that are not in the messages themselves.
+    pub payloads: PayloadReader,
 }
 
 /// Settles what the receives bring.
@@ -57,7 +62,7 @@ pub(crate) trait Settling {
     type Event;
 
     /// Takes what a receive brought, or two.
-    async fn handle(&mut self, batch: Vec<Message>);
+    async fn handle(&mut self, batch: Vec<Arrived>);
 
     /// Whether anything is still to be settled.
     fn is_settling(&self) -> bool;
@@ -179,8 +184,8 @@ async fn together(first: Polled, polls: &mut FuturesUnordered<BoxFuture<'_, Poll
 }
 
 /// A batch in the order in which it was sent, as far as the clock of SQS tells (milliseconds).
-pub(crate) fn in_order(mut batch: Vec<Message>) -> Vec<Message> {
-    batch.sort_by_cached_key(|message| number(message, &MessageSystemAttributeName::SentTimestamp));
+pub(crate) fn in_order(mut batch: Vec<Arrived>) -> Vec<Arrived> {
+    batch.sort_by_cached_key(|arrived| number(&arrived.message, &MessageSystemAttributeName::SentTimestamp));
     batch
 }
 
@@ -196,11 +201,12 @@ mod tests {
 
     #[test]
     fn a_batch_is_put_into_the_order_in_which_it_was_sent() {
-        let message = |id: &str, sent: &str| {
-            Message::builder()
+        let message = |id: &str, sent: &str| Arrived {
+            message: Message::builder()
                 .message_id(id)
                 .attributes(MessageSystemAttributeName::SentTimestamp, sent)
-                .build()
+                .build(),
+            payload: None,
         };
         let batch = in_order(vec![
             message("c", "1000"),
@@ -208,7 +214,7 @@ mod tests {
             message("b", "999"),
             message("d", "1000"),
         ]);
-        let ids: Vec<_> = batch.iter().filter_map(|message| message.message_id()).collect();
+        let ids: Vec<_> = batch.iter().filter_map(|arrived| arrived.message.message_id()).collect();
         assert_eq!(ids, ["a", "b", "c", "d"]);
     }
 }

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use crate::{
     attributes::seal_forwarded,
+    large_payloads::{LargePayloads, PayloadReader, Unwrap, offload},
     neighbourhood::neighbourhood,
     polling::PollSettings,
     queue::{DEFAULT_MESSAGE_BYTES, Queue},
@@ -50,6 +51,10 @@ pub struct RequestQueuesPlan {
     pub visibility_timeout: Duration,
     /// The longest that a request may take: what could not be passed on by then is not passed on.
     pub request_timeout_max: Duration,
+    /// The large payloads that are read and sent.
+    pub payloads: Option<LargePayloads>,
+    /// Where the queue is fed by a topic: takes claim checks out of what that wraps around them.
+    pub by_topic: Option<Unwrap>,
     /// What counts the calls.
     pub metrics: BackendMetrics,
 }
@@ -95,9 +100,12 @@ impl RequestQueues {
             wait_time: plan.wait_time,
             max_messages: plan.max_messages,
             visibility_timeout: plan.visibility_timeout,
+            payloads: PayloadReader::new(plan.payloads.clone()),
         };
+        let by_topic =
+            |unwrap| PollSettings { payloads: polls.payloads.clone().by_topic(unwrap), ..polls.clone() };
         let settings = RequestPollerSettings {
-            polls: polls.clone(),
+            polls: plan.by_topic.map_or_else(|| polls.clone(), by_topic),
             to_owner: false,
             decode: plan.decode,
             dead_letters: dead_letters.clone(),
@@ -184,7 +192,11 @@ impl RequestQueues {
             return Err(gone("the session's owner is no worker of this fleet"));
         }
         let deadline = Instant::now() + self.plan.request_timeout_max;
-        let message = seal_forwarded(arrival, owner);
+        let payloads = self.plan.payloads.as_ref();
+        // it was one of them that answered whoever sent it, so the others read the same
+        let announced = payloads.map(LargePayloads::announces);
+        let (message, limit) = (seal_forwarded(arrival, owner), self.forwards.message_bytes());
+        let message = offload(payloads, announced.as_deref(), message, limit, deadline).await?;
         self.forwards.send(owner, message, deadline).await.map_err(|error| match error.kind() {
             ErrorKind::Config => gone("the worker that had this session is no more").with_source(error),
             _ => error,

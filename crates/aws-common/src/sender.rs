@@ -100,6 +100,11 @@ impl BatchingSender {
         result
     }
 
+    /// The largest message that is sent, in bytes.
+    pub fn message_bytes(&self) -> usize {
+        self.0.limit
+    }
+
     /// Resolves once no batch is on its way. Nothing may be sent any more.
     pub async fn close(&self) {
         self.0.tasks.close();

@@ -3,7 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use aws_common::{BatchingSender, Envelope, Owners, Poller, PollerSettings, ReplyAddress, SenderPool};
+use aws_common::{
+    BatchingSender, Envelope, LargePayloads, Owners, PayloadReader, Poller, PollerSettings, ReplyAddress,
+    SenderPool, offload,
+};
 use prometheus_client::registry::Registry;
 use proxy_core::{
     BackendMetrics,
@@ -49,6 +52,8 @@ pub struct SnsSqsParts<'registry> {
     pub sns: Option<aws_sdk_sns::Client>,
     /// The same for SQS.
     pub sqs: Option<aws_sdk_sqs::Client>,
+    /// Large payloads over a caller's own client of S3, in the place of those that the configuration says.
+    pub large_payloads: Option<LargePayloads>,
 }
 
 /// The proxy's end of SNS and SQS.
@@ -67,6 +72,7 @@ pub struct SnsSqsBackend {
     poller: Poller,
     longest_poll: Duration,
     limits: Limits,
+    payloads: Option<LargePayloads>,
 }
 
 impl SnsSqsBackend {
@@ -83,7 +89,14 @@ impl SnsSqsBackend {
         let metrics = BackendMetrics::new(NAME, parts.registry);
         let default_client_id = || format!("mcp-proxy-{}", parts.instance.as_str());
         let client_id = config.client_id.clone().unwrap_or_else(default_client_id);
-        let envelope = Envelope::new(&client_id, &config.message_attributes)?;
+        let payloads = LargePayloads::at_start(
+            parts.large_payloads,
+            config.large_payloads.as_ref(),
+            &config.queue_settings(),
+            &config.response_topic_arn,
+        )
+        .await?;
+        let envelope = Envelope::new(&client_id, &config.message_attributes)?.announcing(payloads.as_ref());
         let requests = Topic::new(&clients.sns, &config.sns_topic_arn, "request topic", &metrics);
         let message_bytes = requests.message_bytes("start").await?;
         requests.check_publishes().await?;
@@ -110,6 +123,7 @@ impl SnsSqsBackend {
             visibility_timeout: config.visibility_timeout,
             orphan_after: parts.request_timeout_max,
             foreign: return_path.foreign(),
+            payloads: PayloadReader::new(payloads.clone()).by_topic(envelope::claim_check),
         };
         let poller =
             Poller::new(clients.sqs, settings, envelope::decode, parts.inbox, parts.instance, metrics);
@@ -124,6 +138,7 @@ impl SnsSqsBackend {
             poller,
             longest_poll: config.wait_time + POLL_MARGIN,
             limits: Limits { message_bytes },
+            payloads,
         })
     }
 
@@ -174,6 +189,9 @@ impl Backend for SnsSqsBackend {
         let Outbound { remote, message: sealed, .. } = outbound;
         drop(sealed);
         self.return_path.ready(deadline).await?;
+        let announced = remote.peer.as_deref().and_then(|peer| peer.payloads.as_deref());
+        let (payloads, limit) = (self.payloads.as_ref(), self.limits.message_bytes);
+        let message = offload(payloads, announced, message, limit, deadline).await?;
         self.owners.carry(&remote, message, deadline, &self.sender).await?;
         Ok(Sent::default())
     }

@@ -29,13 +29,9 @@ impl Clients {
     ) -> Result<Self, BackendError> {
         let endpoint_url = &config.endpoint_url;
         let topics = ClientSettings { endpoint_url: endpoint_url.clone(), region: None };
-        let queues = ClientSettings {
-            endpoint_url: endpoint_url.clone(),
-            region: config.reply_queue_region().map(Into::into),
-        };
         Ok(Self {
             sns: sns_client(sns, &topics, &config.sns_topic_arn).await?,
-            sqs: sqs_client(sqs, &queues, &config.response_topic_arn).await?,
+            sqs: sqs_client(sqs, &config.queue_settings(), &config.response_topic_arn).await?,
         })
     }
 
@@ -45,8 +41,7 @@ impl Clients {
         sns: Option<&aws_sdk_sns::Client>,
         sqs: Option<&aws_sdk_sqs::Client>,
     ) -> Result<Self, BackendError> {
-        let settings =
-            ClientSettings { endpoint_url: config.endpoint_url.clone(), region: config.region.clone() };
+        let settings = config.client_settings();
         Ok(Self {
             sns: sns_client(sns, &settings, &config.queue_url).await?,
             sqs: sqs_client(sqs, &settings, &config.queue_url).await?,

@@ -3,8 +3,9 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use aws_common::{
+    LargePayloadsConfig,
     attributes::{is_fifo, operator_problems},
-    client::region_of,
+    client::{ClientSettings, region_of},
     operator::queue_arn,
     settings::{
         LARGEST_BATCH, LONGEST_WAIT, QueueKind, client_id_problem, endpoint_problem, prefix_problem,
@@ -68,6 +69,8 @@ pub struct SnsSqsConfig {
     /// patterns of queue URLs, in which `*` stands for any characters. Left out: the queues beside the one that answers are read from,
     /// and those of this machine. `[]`: none, so that all requests go by the topic.
     pub owner_allow: Option<Vec<String>>,
+    /// Messages over the transport's limit go by way of S3: the table `large_payloads`. Left out: they are refused.
+    pub large_payloads: Option<LargePayloadsConfig>,
 }
 
 impl Default for SnsSqsConfig {
@@ -87,6 +90,7 @@ impl Default for SnsSqsConfig {
             message_attributes: BTreeMap::new(),
             server_queue_name: None,
             owner_allow: None,
+            large_payloads: None,
         }
     }
 }
@@ -115,6 +119,7 @@ impl SnsSqsConfig {
         problems.extend(prefix_problem("response_queue_prefix", &self.response_queue_prefix));
         problems.extend(receive_problems(self.wait_time, self.visibility_timeout, self.max_messages));
         problems.extend(operator_problems(&self.message_attributes));
+        problems.extend(LargePayloadsConfig::problems_of(self.large_payloads.as_ref()));
         problems.extend(self.server_queue_problem());
         if let Some(patterns) = &self.owner_allow {
             problems.extend(AddressRules::configured("owner_allow", patterns).err().into_iter().flatten());
@@ -158,6 +163,14 @@ impl SnsSqsConfig {
     pub(crate) fn reply_queue_arn(&self) -> Option<String> {
         let topics = Arn::parse(&self.response_topic_arn).map(|topic| topic.region);
         Some(queue_arn(self.sqs_queue_url.as_deref()?, self.region.as_deref().or(topics)))
+    }
+
+    /// What the client of that queue is made from.
+    pub(crate) fn queue_settings(&self) -> ClientSettings {
+        ClientSettings {
+            endpoint_url: self.endpoint_url.clone(),
+            region: self.reply_queue_region().map(Into::into),
+        }
     }
 
     /// The region of that queue, unless it is that of the topics: the setting's or the URL's.

@@ -9,7 +9,7 @@ mod topics;
 
 use aws_common::{
     client::{self, ClientSettings, SdkConfig},
-    operator::{DateObserver, clock, failed, identity, region},
+    operator::{DateObserver, clock, failed, identity, large_payloads, region},
 };
 use aws_sdk_sqs::config::Region;
 use prometheus_client::registry::Registry;
@@ -28,6 +28,10 @@ use crate::{SnsSqsConfig, backend::NAME, clients::Clients, topic::Topic};
 /// `sdk` is a configuration of the caller's own, in the place of one loaded from the settings and the environment.
 pub async fn doctor(config: &SnsSqsConfig, sdk: Option<SdkConfig>, report: Report<'_, Check>) {
     let settings = ClientSettings { endpoint_url: config.endpoint_url.clone(), region: None };
+    let queues = config.queue_settings();
+    let payloads =
+        large_payloads(config.large_payloads.as_ref(), sdk.as_ref(), &queues, &config.response_topic_arn)
+            .await;
     let loaded = match sdk {
         Some(own) => Ok(own),
         None => client::load(&settings, &config.sns_topic_arn).await,
@@ -41,6 +45,7 @@ pub async fn doctor(config: &SnsSqsConfig, sdk: Option<SdkConfig>, report: Repor
     let metrics = BackendMetrics::new(NAME, &mut Registry::default());
     report(identity(&sdk).await);
     report(region(&sdk, &config.sns_topic_arn));
+    payloads.into_iter().for_each(&mut *report);
 
     let requests = Topic::new(&clients.sns, &config.sns_topic_arn, "request topic", &metrics);
     let found = requests.attributes("start").await;

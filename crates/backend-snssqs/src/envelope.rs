@@ -21,6 +21,9 @@ struct Notification {
     message_attributes: Value,
 }
 
+/// The end of the class names of claim checks (WIRE.md, "Sizes").
+const POINTER: &str = "S3Pointer";
+
 /// Where `initialize` names the topic that answers go to: asyncmcp 0.2.1 writes the first, its main branch the second.
 const TOPIC: ReplyMembers =
     ReplyMembers { param: "client_topic_arn", meta: "clientTopicArn", address: ReplyAddress::Sns };
@@ -42,6 +45,24 @@ pub(crate) fn decode_request(message: &types::Message) -> Result<ReceivedRequest
     read(message, |body, attribute| decode_request_parts(body, attribute, &TOPIC, delivery_of(message)))
 }
 
+/// A claim check in an envelope, as it would have come raw; `None` for all else, which is read by [`decode`] and [`decode_request`].
+pub(crate) fn claim_check(message: &types::Message) -> Option<types::Message> {
+    // what every one has in it (WIRE.md, "Sizes"), so that no other envelope is read twice
+    let notification = message.body().filter(|body| body.contains(POINTER)).and_then(notification)?;
+    let mut raw = message.clone();
+    let attributes = raw.message_attributes.get_or_insert_default();
+    for (name, attribute) in notification.message_attributes.as_object().into_iter().flatten() {
+        let value = text_of(attribute).map(|value| {
+            types::MessageAttributeValue::builder().data_type("String").string_value(value).build()
+        });
+        if let Some(Ok(value)) = value {
+            attributes.entry(name.clone()).or_insert(value);
+        }
+    }
+    raw.body = Some(notification.message);
+    Some(raw)
+}
+
 /// Reads it as it is, and where that is no message, out of the envelope.
 fn read<T>(
     message: &types::Message,
@@ -53,14 +74,16 @@ fn read<T>(
         return raw;
     }
     let Some(notification) = message.body().and_then(notification) else { return raw };
-    let inner = |name: &str| {
-        let attribute = notification.message_attributes.get(name)?;
-        // the value of a binary one is base64, and not what it says
-        let is_binary = attribute["Type"].as_str().is_some_and(|kind| kind.starts_with("Binary"));
-        attribute.get("Value")?.as_str().filter(|_| !is_binary)
-    };
+    let inner = |name: &str| text_of(notification.message_attributes.get(name)?);
     let attribute = |name: &str| outer(name).or_else(|| inner(name));
     decode(Some(&notification.message), &attribute)
+}
+
+/// The value of an attribute in an envelope.
+fn text_of(attribute: &Value) -> Option<&str> {
+    // that of a binary one is base64, and not what it says
+    let is_binary = attribute["Type"].as_str().is_some_and(|kind| kind.starts_with("Binary"));
+    attribute.get("Value")?.as_str().filter(|_| !is_binary)
 }
 
 fn notification(body: &str) -> Option<Notification> {

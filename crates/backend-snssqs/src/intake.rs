@@ -9,7 +9,7 @@ mod replies;
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use aws_common::{RequestQueues, RequestQueuesPlan};
+use aws_common::{LargePayloads, RequestQueues, RequestQueuesPlan};
 use prometheus_client::registry::Registry;
 use proxy_core::{
     BackendMetrics,
@@ -42,6 +42,8 @@ pub struct SnsSqsIntakeParts<'registry> {
     pub sns: Option<aws_sdk_sns::Client>,
     /// The same for SQS.
     pub sqs: Option<aws_sdk_sqs::Client>,
+    /// Large payloads over a caller's own client of S3, in the place of those that the configuration says.
+    pub large_payloads: Option<LargePayloads>,
 }
 
 /// The worker's end of SNS and SQS.
@@ -68,6 +70,13 @@ impl SnsSqsIntake {
         config.checked("start")?;
         let clients = Clients::of_intake(&config, parts.sns.as_ref(), parts.sqs.as_ref()).await?;
         let metrics = BackendMetrics::for_intake(NAME, parts.registry);
+        let payloads = LargePayloads::at_start(
+            parts.large_payloads,
+            config.large_payloads.as_ref(),
+            &config.client_settings(),
+            &config.queue_url,
+        )
+        .await?;
         let plan = RequestQueuesPlan {
             client: clients.sqs.clone(),
             queue_url: config.queue_url.as_str().into(),
@@ -80,9 +89,11 @@ impl SnsSqsIntake {
             max_messages: config.max_messages,
             visibility_timeout: config.visibility_timeout,
             request_timeout_max: parts.request_timeout_max,
+            payloads: payloads.clone(),
+            by_topic: Some(envelope::claim_check),
             metrics: metrics.clone(),
         };
-        let replies = Replies::new(clients, &config.queue_url, metrics);
+        let replies = Replies::new(clients, &config.queue_url, payloads, metrics);
         Ok(Self { queues: RequestQueues::connect(plan).await?, replies })
     }
 }

@@ -16,6 +16,8 @@ mod subscriptions;
 mod topic;
 mod topic_arn;
 
+pub use aws_common::{LargePayloads, LargePayloadsConfig};
+
 pub use self::{
     backend::{SnsSqsBackend, SnsSqsParts},
     config::SnsSqsConfig,

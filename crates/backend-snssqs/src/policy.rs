@@ -1,6 +1,6 @@
 //! The least that proxy and server must be allowed.
 
-use aws_common::operator::{Statement, policy, queue_arn};
+use aws_common::operator::{Statement, large_payload_statements, policy, queue_arn};
 use proxy_core::operator::Policy;
 
 use crate::{SnsSqsConfig, arn::Arn, intake::OWN_QUEUE_PREFIX};
@@ -53,6 +53,7 @@ pub fn policies(config: &SnsSqsConfig) -> Vec<Policy> {
         let unbound = ["sns:Unsubscribe", "sqs:ListQueues"];
         proxy.push(Statement::allow("LeftBehind", unbound, ["*".to_owned()]));
     }
+    proxy.extend(large_payload_statements(config.large_payloads.as_ref(), &config.sns_topic_arn));
     vec![policy("the proxy", &proxy), policy("the server", &server)]
 }
 

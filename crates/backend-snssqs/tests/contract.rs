@@ -52,6 +52,7 @@ impl ContractTarget for SnsSqs {
             registry: &mut Registry::default(),
             sns: Some(emulator.sns_client()),
             sqs: Some(emulator.client()),
+            large_payloads: None,
         };
         let backend = Arc::new(SnsSqsBackend::connect(config, parts).await.unwrap());
         let replies = backend.reply_queue_url().rsplit('/').next().unwrap().to_owned();

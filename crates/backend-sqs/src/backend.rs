@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use aws_common::{
-    BatchingSender, Envelope, Owners, Queue, QueueDestination, QueueMaker, QueuePlan, ReplyAddress,
-    SenderPool, client,
+    BatchingSender, Envelope, LargePayloads, Owners, Queue, QueueDestination, QueueMaker, QueuePlan,
+    ReplyAddress, SenderPool, client, offload,
 };
 use aws_sdk_sqs::Client;
 use prometheus_client::registry::Registry;
@@ -46,6 +46,8 @@ pub struct SqsParts<'registry> {
     /// A client of the caller's own, in the place of one made from the configuration and the environment. Its retries are turned
     /// off, since the backend retries itself what certainly sent nothing; without a timeout it gets one of 20 s a call.
     pub client: Option<Client>,
+    /// Large payloads over a caller's own client of S3, in the place of those that the configuration says.
+    pub large_payloads: Option<LargePayloads>,
 }
 
 /// The proxy's end of SQS.
@@ -61,6 +63,7 @@ pub struct SqsBackend {
     sender: BatchingSender,
     owners: Owners,
     limits: Limits,
+    payloads: Option<LargePayloads>,
 }
 
 impl SqsBackend {
@@ -82,6 +85,14 @@ impl SqsBackend {
         let client_id = config.client_id.clone().unwrap_or_else(default_client_id);
         let envelope =
             Envelope::new(&client_id, &config.message_attributes)?.for_destination(&config.read_queue_url);
+        let payloads = LargePayloads::at_start(
+            parts.large_payloads.clone(),
+            config.large_payloads.as_ref(),
+            &config.client_settings(),
+            &config.read_queue_url,
+        )
+        .await?;
+        let envelope = envelope.announcing(payloads.as_ref());
         let queue = Queue::new(&client, &config.read_queue_url, "request queue", &metrics);
         let message_bytes = queue.message_bytes("start").await?;
         queue.check_sends().await?;
@@ -92,7 +103,7 @@ impl SqsBackend {
         let allow = config.owner_allow.as_deref();
         let rules = Owners::rules(allow, &config.read_queue_url, config.region.as_deref())?;
         let owners = Owners::new(rules, pool);
-        let plan = PollPlan::new(&config, &client, &metrics, &parts);
+        let plan = PollPlan::new(&config, &client, &metrics, &parts, payloads.clone());
         let maker = || {
             let plan = QueuePlan {
                 prefix: config.response_queue_prefix.as_str().into(),
@@ -114,6 +125,7 @@ impl SqsBackend {
             sender,
             owners,
             limits: Limits { message_bytes },
+            payloads,
         })
     }
 
@@ -155,6 +167,9 @@ impl Backend for SqsBackend {
         let message = self.envelope.seal(&outbound, &ReplyAddress::Sqs(reply));
         let Outbound { remote, message: sealed, .. } = outbound;
         drop(sealed);
+        let announced = remote.peer.as_deref().and_then(|peer| peer.payloads.as_deref());
+        let (payloads, limit) = (self.payloads.as_ref(), self.limits.message_bytes);
+        let message = offload(payloads, announced, message, limit, deadline).await?;
         self.owners.carry(&remote, message, deadline, &self.sender).await?;
         Ok(Sent::default())
     }

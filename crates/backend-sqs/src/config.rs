@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use aws_common::{
+    LargePayloadsConfig,
     attributes::operator_problems,
     client::ClientSettings,
     settings::{
@@ -61,6 +62,8 @@ pub struct SqsConfig {
     /// A message attribute of the operator's own, put on every request. At most one: SQS takes ten, and the protocol needs the
     /// other nine.
     pub message_attributes: BTreeMap<String, String>,
+    /// Messages over the transport's limit go by way of S3: the table `large_payloads`. Left out: they are refused.
+    pub large_payloads: Option<LargePayloadsConfig>,
 }
 
 /// Whose answers share a created response queue.
@@ -89,6 +92,7 @@ impl Default for SqsConfig {
             response_queue_prefix: "mcp-proxy-responses".to_owned(),
             owner_allow: None,
             message_attributes: BTreeMap::new(),
+            large_payloads: None,
         }
     }
 }
@@ -126,6 +130,7 @@ impl SqsConfig {
             problems.extend(AddressRules::configured("owner_allow", patterns).err().into_iter().flatten());
         }
         problems.extend(operator_problems(&self.message_attributes));
+        problems.extend(LargePayloadsConfig::problems_of(self.large_payloads.as_ref()));
         problems
     }
 

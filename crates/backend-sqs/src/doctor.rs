@@ -6,8 +6,8 @@ use aws_common::{
     Queue, QueueAttributes, QueueMaker, QueuePermission, QueuePlan,
     client::{self, SdkConfig},
     operator::{
-        DateObserver, clock, dead_letters, failed, identity, is_there, left_behind, permission, region,
-        reply_queue,
+        DateObserver, clock, dead_letters, failed, identity, is_there, large_payloads, left_behind,
+        permission, region, reply_queue,
     },
 };
 use aws_sdk_sqs::{Client, config::Builder, types::QueueAttributeName};
@@ -32,9 +32,12 @@ const CREATION: &str = "creation of reply queues";
 ///
 /// `sdk` is a configuration of the caller's own, in the place of one loaded from the settings and the environment.
 pub async fn doctor(config: &SqsConfig, sdk: Option<SdkConfig>, report: Report<'_, Check>) {
+    let settings = config.client_settings();
+    let payloads =
+        large_payloads(config.large_payloads.as_ref(), sdk.as_ref(), &settings, &config.read_queue_url).await;
     let loaded = match sdk {
         Some(own) => Ok(own),
-        None => client::load(&config.client_settings(), &config.read_queue_url).await,
+        None => client::load(&settings, &config.read_queue_url).await,
     };
     let sdk = match loaded {
         Ok(sdk) => sdk,
@@ -45,6 +48,7 @@ pub async fn doctor(config: &SqsConfig, sdk: Option<SdkConfig>, report: Report<'
     let metrics = BackendMetrics::new(NAME, &mut Registry::default());
     report(identity(&sdk).await);
     report(region(&sdk, &config.read_queue_url));
+    payloads.into_iter().for_each(&mut *report);
 
     let requests = Queue::new(&client, &config.read_queue_url, "request queue", &metrics);
     let found = look_at(&requests).await;

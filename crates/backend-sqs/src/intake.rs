@@ -9,9 +9,9 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use aws_common::{
-    RequestQueues, RequestQueuesPlan, SenderPool,
+    LargePayloads, RequestQueues, RequestQueuesPlan, SenderPool,
     attributes::{decode_request, seal_reply},
-    client,
+    client, offload,
 };
 use aws_sdk_sqs::Client;
 use prometheus_client::registry::Registry;
@@ -42,6 +42,8 @@ pub struct SqsIntakeParts<'registry> {
     /// A client of the caller's own, in the place of one made from the configuration and the environment. Its retries are turned
     /// off, since the intake retries itself what certainly sent nothing; without a timeout it gets one of 20 s a call.
     pub client: Option<Client>,
+    /// Large payloads over a caller's own client of S3, in the place of those that the configuration says.
+    pub large_payloads: Option<LargePayloads>,
 }
 
 /// The worker's end of SQS. Keeps nothing for a session.
@@ -49,6 +51,7 @@ pub struct SqsIntakeParts<'registry> {
 pub struct SqsIntake {
     requests: RequestQueues,
     replies: SenderPool,
+    payloads: Option<LargePayloads>,
 }
 
 impl SqsIntake {
@@ -66,6 +69,13 @@ impl SqsIntake {
             None => Client::new(&client::load(&config.client_settings(), &config.queue_url).await?),
         };
         let metrics = BackendMetrics::for_intake(NAME, parts.registry);
+        let payloads = LargePayloads::at_start(
+            parts.large_payloads,
+            config.large_payloads.as_ref(),
+            &config.client_settings(),
+            &config.queue_url,
+        )
+        .await?;
         let requests = RequestQueues::connect(RequestQueuesPlan {
             client: client.clone(),
             queue_url: config.queue_url.as_str().into(),
@@ -78,12 +88,14 @@ impl SqsIntake {
             max_messages: config.max_messages,
             visibility_timeout: config.visibility_timeout,
             request_timeout_max: parts.request_timeout_max,
+            payloads: payloads.clone(),
+            by_topic: None,
             metrics: metrics.clone(),
         })
         .await?;
         let (url, bytes) = (&config.queue_url, requests.message_bytes());
         let replies = SenderPool::new(client, url, bytes, "the reply queue", metrics);
-        Ok(Self { requests, replies })
+        Ok(Self { requests, replies, payloads })
     }
 }
 
@@ -127,8 +139,12 @@ impl Intake for SqsIntake {
     #[tracing::instrument(name = "intake.reply", level = "debug", skip_all, fields(messaging.system = "aws_sqs", messaging.operation.type = "send"))]
     async fn reply(&self, reply: Reply) -> Result<(), BackendError> {
         let url: Box<str> = queue_of(reply.request.as_ref().unwrap_or(&reply.to))?.into();
-        let (message, deadline) = (seal_reply(&reply, &url), reply.deadline);
-        drop(reply);
+        let payloads = self.payloads.as_ref();
+        let message = seal_reply(&reply, &url, payloads);
+        let (announced, deadline) = (reply.payloads, reply.deadline);
+        drop(reply.message);
+        let limit = self.replies.message_bytes();
+        let message = offload(payloads, announced.as_deref(), message, limit, deadline).await?;
         self.replies.send(&url, message, deadline).await
     }
 

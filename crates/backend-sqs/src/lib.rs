@@ -9,6 +9,8 @@ mod provision;
 mod replies;
 mod requests;
 
+pub use aws_common::{LargePayloads, LargePayloadsConfig};
+
 pub use self::{
     backend::{SqsBackend, SqsParts},
     config::{ResponseQueue, SqsConfig},

@@ -1,6 +1,6 @@
 //! The least that proxy and server must be allowed.
 
-use aws_common::operator::{Statement, policy, queue_arn};
+use aws_common::operator::{Statement, large_payload_statements, policy, queue_arn};
 use proxy_core::operator::Policy;
 
 use crate::{ResponseQueue, SqsConfig, SqsIntakeConfig};
@@ -31,6 +31,8 @@ pub fn policies(config: &SqsConfig) -> Vec<Policy> {
         proxy.push(Statement::allow("OwnQueues", actions, answers));
         proxy.push(Statement::allow("LeftBehind", ["sqs:ListQueues"], vec!["*".to_owned()]));
     }
+    let arn = arn(config, &config.read_queue_url);
+    proxy.extend(large_payload_statements(config.large_payloads.as_ref(), &arn));
     vec![policy("the proxy", &proxy), policy("the server", &server)]
 }
 

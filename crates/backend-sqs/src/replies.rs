@@ -5,7 +5,9 @@ mod shared_queue;
 
 use std::{sync::Arc, time::Duration};
 
-use aws_common::{ForeignPolicy, Poller, PollerSettings, Queue, QueueMaker, attributes};
+use aws_common::{
+    ForeignPolicy, LargePayloads, PayloadReader, Poller, PollerSettings, Queue, QueueMaker, attributes,
+};
 use aws_sdk_sqs::Client;
 use proxy_core::{
     BackendMetrics,
@@ -37,6 +39,7 @@ pub(crate) struct PollPlan {
     pub(crate) inbox: Arc<dyn Inbox>,
     pub(crate) instance: InstanceId,
     pub(crate) metrics: BackendMetrics,
+    pub(crate) payloads: PayloadReader,
 }
 
 impl Replies {
@@ -117,6 +120,7 @@ impl PollPlan {
         client: &Client,
         metrics: &BackendMetrics,
         parts: &crate::SqsParts<'_>,
+        payloads: Option<LargePayloads>,
     ) -> Self {
         Self {
             client: client.clone(),
@@ -127,6 +131,7 @@ impl PollPlan {
             inbox: Arc::clone(&parts.inbox),
             instance: parts.instance.clone(),
             metrics: metrics.clone(),
+            payloads: PayloadReader::new(payloads),
         }
     }
 
@@ -139,6 +144,7 @@ impl PollPlan {
             visibility_timeout: self.visibility_timeout,
             orphan_after: self.request_timeout_max,
             foreign: ForeignPolicy::GiveBack,
+            payloads: self.payloads.clone(),
         };
         let (inbox, instance) = (Arc::clone(&self.inbox), self.instance.clone());
         Poller::new(self.client.clone(), settings, attributes::decode, inbox, instance, self.metrics.clone())

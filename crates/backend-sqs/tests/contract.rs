@@ -41,6 +41,7 @@ impl ContractTarget for Sqs {
             request_timeout_max: Duration::from_hours(1),
             registry: &mut Registry::default(),
             client: Some(client.clone()),
+            large_payloads: None,
         };
         let backend: Arc<dyn Backend> = Arc::new(SqsBackend::connect(config, parts).await.unwrap());
         Connection { backend, far_side: Box::new(SqsSide { emulator, client, requests, replies }) }

@@ -12,6 +12,8 @@ use proxy_core::{
     message::Message,
 };
 
+use crate::large_payloads::LargePayloads;
+
 use super::{
     Attribute, DataType, OutgoingMessage, ProxyContext, ReplyAddress,
     group::{group_of, group_of_end},
@@ -24,6 +26,8 @@ pub struct Envelope {
     client_id: Box<str>,
     operator: BTreeMap<String, String>,
     fifo: bool,
+    /// The large payloads that this process reads.
+    payloads: Option<Box<str>>,
 }
 
 impl Envelope {
@@ -40,7 +44,7 @@ impl Envelope {
         if !problems.is_empty() {
             return refuse(&problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "));
         }
-        Ok(Self { client_id: client_id.into(), operator: operator.clone(), fifo: false })
+        Ok(Self { client_id: client_id.into(), operator: operator.clone(), fifo: false, payloads: None })
     }
 
     /// The same for a FIFO queue or topic, as the end of its name says: each message has its group.
@@ -50,12 +54,20 @@ impl Envelope {
         self
     }
 
+    /// The same for a process that reads these payloads, which it says to far ends that may know what that means.
+    #[must_use]
+    pub fn announcing(mut self, payloads: Option<&LargePayloads>) -> Self {
+        self.payloads = payloads.map(|payloads| payloads.announces().into());
+        self
+    }
+
     /// Body and attributes of a message whose answer goes to `reply`. An attribute whose value AWS would refuse is left out: `Method` is a client's input.
     pub fn seal(&self, outbound: &Outbound, reply: &ReplyAddress) -> OutgoingMessage {
         let Outbound { remote, context, message, .. } = outbound;
         let handshake = message.method() == Some("initialize");
         let version = context.version.filter(|_| !handshake);
         let context = ProxyContext::beside(outbound, || reply.clone());
+        let context = context.map(|context| ProxyContext { payloads: self.payloads.clone(), ..context });
         let attributes = self.attributes(message, remote, version, context);
         let group = self.fifo.then(|| group_of(outbound));
         OutgoingMessage { body: escaped(message.as_str()), attributes, group }

@@ -11,6 +11,7 @@ use super::{
     encode::{Attributes, escaped},
     is_fifo, name,
 };
+use crate::large_payloads::LargePayloads;
 
 /// The longest id of a group (AWS, `MessageGroupId`).
 const LONGEST_GROUP: usize = 128;
@@ -18,14 +19,18 @@ const LONGEST_GROUP: usize = 128;
 /// The group of messages without a session.
 const NO_SESSION: &str = "no-session";
 
-/// Body and attributes of a reply that goes to the queue or topic with this URL or ARN.
-pub fn seal_reply(reply: &Reply, destination: &str) -> OutgoingMessage {
+/// Body and attributes of a reply that goes to the queue or topic with this URL or ARN. Beside the one with which the worker announces
+/// itself, it says which large payloads it reads.
+pub fn seal_reply(reply: &Reply, destination: &str, payloads: Option<&LargePayloads>) -> OutgoingMessage {
     let mut attributes = Attributes::of(&reply.message);
     let session = reply.session.as_ref().map(RemoteSession::as_str);
     if let Some(session) = session {
         attributes.text(name::SESSION_ID, session);
     }
     if let Some(context) = &reply.context {
+        let announces = payloads.filter(|_| !context.eras.is_empty());
+        let payloads = announces.map(|payloads| payloads.announces().into());
+        let context = ProxyContext { payloads, ..context.clone() };
         attributes.push(name::PROXY_CONTEXT, DataType::String, context.to_json());
     }
     finished(reply.message.as_str(), attributes, session, destination)

@@ -50,6 +50,14 @@ impl Default for LargePayloadsConfig {
 }
 
 impl LargePayloadsConfig {
+    /// All that is wrong with the table `large_payloads` of these settings, keys named within the table that it is in.
+    pub fn problems_of(config: Option<&Self>) -> impl Iterator<Item = Problem> {
+        config
+            .into_iter()
+            .flat_map(Self::problems)
+            .map(|problem| Problem { key: format!("large_payloads.{}", problem.key), ..problem })
+    }
+
     /// All that is wrong with the settings, each named within its own table.
     pub fn problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();

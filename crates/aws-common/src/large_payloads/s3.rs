@@ -2,15 +2,19 @@
 
 use aws_sdk_s3::{
     Client,
-    config::retry::RetryConfig,
+    config::{Region, retry::RetryConfig},
     error::{ProvideErrorMetadata, SdkError},
     operation::get_object::GetObjectOutput,
     primitives::ByteStream,
 };
 use proxy_core::error::{BackendError, ErrorKind};
 
-use super::error::PayloadError;
-use crate::{client, client::ClientSettings, error::Call};
+use super::{LargePayloadsConfig, error::PayloadError};
+use crate::{
+    client,
+    client::{ClientSettings, SdkConfig},
+    error::Call,
+};
 
 #[derive(Debug, Clone)]
 pub(super) struct Bucket {
@@ -34,6 +38,17 @@ impl Bucket {
             .retry_config(RetryConfig::standard())
             .build();
         Ok(Self::over(name, Client::from_conf(config)))
+    }
+
+    pub(super) fn over_sdk(config: &LargePayloadsConfig, sdk: &SdkConfig) -> Result<Self, BackendError> {
+        let mut s3 = aws_sdk_s3::config::Builder::from(sdk)
+            .force_path_style(config.endpoint_url.is_some())
+            .retry_config(RetryConfig::standard());
+        s3.set_endpoint_url(config.endpoint_url.clone());
+        if let Some(region) = &config.region {
+            s3.set_region(Some(Region::new(region.clone())));
+        }
+        Ok(Self::over(&config.bucket, Client::from_conf(s3.build())))
     }
 
     pub(super) fn over(name: &str, client: Client) -> Self {

@@ -2,8 +2,8 @@
 
 use proxy_core::error::{BackendError, ErrorKind};
 
-use super::error::PayloadError;
-use crate::client::ClientSettings;
+use super::{LargePayloadsConfig, error::PayloadError};
+use crate::client::{ClientSettings, SdkConfig};
 
 #[derive(Debug, Clone)]
 pub(super) enum Bucket {}
@@ -11,8 +11,11 @@ pub(super) enum Bucket {}
 impl Bucket {
     #[expect(clippy::unused_async, reason = "as with S3")]
     pub(super) async fn connect(_: &str, _: &ClientSettings, _: &str) -> Result<Self, BackendError> {
-        let message = "large_payloads is configured, which this program was built without: build it with the feature large-payloads";
-        Err(BackendError::new(ErrorKind::Config, "start", message))
+        Err(built_without())
+    }
+
+    pub(super) fn over_sdk(_: &LargePayloadsConfig, _: &SdkConfig) -> Result<Self, BackendError> {
+        Err(built_without())
     }
 
     #[expect(clippy::unused_async, reason = "as with S3")]
@@ -29,4 +32,9 @@ impl Bucket {
     pub(super) async fn delete(&self, _: &str) -> Result<(), BackendError> {
         match *self {}
     }
+}
+
+fn built_without() -> BackendError {
+    let message = "large_payloads is configured, which this program was built without: build it with the feature large-payloads";
+    BackendError::new(ErrorKind::Config, "start", message)
 }

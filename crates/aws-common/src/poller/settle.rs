@@ -6,11 +6,12 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
+use aws_sdk_sqs::types::MessageSystemAttributeName;
 use futures_util::FutureExt as _;
 use proxy_core::{
     BackendMetrics,
     backend::{Disposition, Inbound, Inbox, Settlement},
+    error::BackendError,
     id::InstanceId,
 };
 use tokio::{task::JoinSet, time::Instant};
@@ -20,6 +21,7 @@ use crate::{
     acknowledger::Acknowledger,
     attributes::Received,
     backoff::jittered,
+    large_payloads::{Arrived, Payload, Pointer},
     polling::{PollHealth, Recent, Seen, Settling, in_order, number},
 };
 
@@ -67,15 +69,17 @@ pub(super) struct Delivered {
     receive_count: u32,
     /// Whether its envelope names another instance.
     others: bool,
+    /// Where its payload was, to be deleted with it.
+    payload: Option<Pointer>,
 }
 
 impl Settling for Settler<'_> {
     type Event = Settled;
 
     /// Hands over a batch in the order in which it was sent.
-    async fn handle(&mut self, batch: Vec<Message>) {
-        for message in in_order(batch) {
-            self.handle_one(message).await;
+    async fn handle(&mut self, batch: Vec<Arrived>) {
+        for arrived in in_order(batch) {
+            self.handle_one(arrived).await;
         }
     }
 
@@ -124,7 +128,7 @@ impl<'poller> Settler<'poller> {
         }
     }
 
-    async fn handle_one(&mut self, message: Message) {
+    async fn handle_one(&mut self, Arrived { message, payload }: Arrived) {
         let (Some(message_id), Some(receipt)) = (&message.message_id, &message.receipt_handle) else {
             tracing::error!("a received message has no id or no receipt");
             return;
@@ -147,7 +151,26 @@ impl<'poller> Settler<'poller> {
             ))
             .unwrap_or(u32::MAX),
             others: false,
+            payload: None,
         };
+        match payload {
+            None => {}
+            Some(Payload::Restored { pointer, .. }) => delivered.payload = pointer,
+            Some(Payload::Others) => {
+                delivered.others = true;
+                return self.settle_foreign(&delivered, receipt).await;
+            }
+            Some(Payload::Malformed(reason)) => {
+                self.metrics.malformed();
+                tracing::warn!(
+                    reason,
+                    messaging.message.id = message_id,
+                    "a message whose payload cannot be read is deleted"
+                );
+                return self.delete(&delivered, receipt).await;
+            }
+            Some(Payload::Failed(error)) => return self.settle_unread(&delivered, receipt, &error).await,
+        }
         match (self.decode)(&message) {
             Ok(Received::Inbound(inbound)) => {
                 delivered.others =
@@ -218,6 +241,18 @@ impl<'poller> Settler<'poller> {
         self.acknowledger.release(receipt, hidden_for(delivered.age, delivered.receive_count)).await;
     }
 
+    /// Settles a message whose payload could not be read now.
+    async fn settle_unread(&mut self, delivered: &Delivered, receipt: String, error: &BackendError) {
+        let message_id = &*delivered.message_id;
+        tracing::warn!(%error, error.type = error.kind().as_str(), messaging.message.id = message_id, "a message's payload cannot be read now");
+        self.metrics.receive_failed(error);
+        if delivered.age > self.settings.orphan_after {
+            self.metrics.delivered("orphaned");
+            return self.delete(delivered, receipt).await;
+        }
+        self.acknowledger.release(receipt, jittered(BUSY)).await;
+    }
+
     /// Settles a message that an instance sent to itself, ours or another.
     async fn settle_own(&mut self, ours: bool, delivered: &Delivered, receipt: String) {
         if ours || delivered.age > STALE_OWN || self.settings.foreign == ForeignPolicy::Delete {
@@ -229,7 +264,7 @@ impl<'poller> Settler<'poller> {
 
     async fn delete(&mut self, delivered: &Delivered, receipt: String) {
         self.recent.settled(&delivered.message_id);
-        self.acknowledger.delete(receipt).await;
+        self.acknowledger.delete_with(receipt, delivered.payload.clone()).await;
     }
 
     fn say_not_alone(&mut self, others: bool) {

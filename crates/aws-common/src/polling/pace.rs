@@ -60,11 +60,13 @@ mod tests {
     use proxy_core::error::{BackendError, ErrorKind};
 
     use super::*;
+    use crate::large_payloads::Arrived;
 
     const ONE: Next = Next::One { delay: Duration::ZERO };
 
     fn batches<const N: usize>(counts: [usize; N]) -> [Polled; N] {
-        counts.map(|count| Ok(vec![Message::builder().build(); count]))
+        let message = || Arrived { message: Message::builder().build(), payload: None };
+        counts.map(|count| Ok((0..count).map(|_| message()).collect()))
     }
 
     #[test]

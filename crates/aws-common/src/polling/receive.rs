@@ -14,6 +14,9 @@ use crate::error::Call;
 /// How long the last receive waits that looks for what is left.
 const SWEEP: Duration = Duration::from_secs(1);
 
+/// What part of the time in which a message is hidden its payload may take to be read.
+const READING: u32 = 3;
+
 /// The shortest time from one empty receive to the next.
 const SHORTEST: Duration = Duration::from_millis(100);
 
@@ -57,7 +60,7 @@ impl Receiver {
     }
 
     async fn call(&self, wait_time: Duration) -> Polled {
-        let PollSettings { queue_url, name, max_messages, visibility_timeout, .. } = &self.settings;
+        let PollSettings { queue_url, name, max_messages, visibility_timeout, payloads, .. } = &self.settings;
         let request = self
             .client
             .receive_message()
@@ -78,7 +81,8 @@ impl Receiver {
                 if self.health.succeeded() {
                     tracing::info!(messaging.destination.name = %name, "receiving again");
                 }
-                Ok(output.messages.unwrap_or_default())
+                let messages = output.messages.unwrap_or_default();
+                Ok(payloads.read(messages, *visibility_timeout / READING).await)
             }
             Err(error) => {
                 self.metrics.receive_failed(&error);

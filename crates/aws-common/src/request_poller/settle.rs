@@ -24,6 +24,7 @@ use super::{RequestPoller, RequestPollerSettings, hold::Held};
 use crate::{
     acknowledger::Acknowledger,
     attributes::ReceivedRequest,
+    large_payloads::{Arrived, Payload, Pointer},
     polling::{Recent, Seen, Settling, in_order},
 };
 
@@ -48,6 +49,8 @@ pub(super) struct Settler<'poller> {
     recent: Recent,
     held: Held,
     pending: JoinSet<Ended>,
+    /// Where the payloads of the messages were that are worked on.
+    payloads: HashMap<Box<str>, Pointer>,
     /// Why messages that are to come again, to be put with the dead letters, can never be done. Their bodies are not kept.
     doomed: HashMap<Box<str>, Box<str>>,
     doomed_order: VecDeque<Box<str>>,
@@ -92,6 +95,7 @@ impl<'poller> Settler<'poller> {
             recent: Recent::default(),
             held: Held::new(poller.polling.settings.visibility_timeout),
             pending: JoinSet::new(),
+            payloads: HashMap::new(),
             doomed: HashMap::new(),
             doomed_order: VecDeque::new(),
             wakes_seen: 0,
@@ -109,7 +113,8 @@ impl<'poller> Settler<'poller> {
         Ok(())
     }
 
-    async fn handle_one(&mut self, message: Message) {
+    async fn handle_one(&mut self, mut arrived: Arrived) {
+        let message = &arrived.message;
         let (Some(message_id), Some(receipt)) = (&message.message_id, &message.receipt_handle) else {
             tracing::error!("a received message has no id or no receipt");
             return;
@@ -125,10 +130,32 @@ impl<'poller> Settler<'poller> {
         }
         if let Some(reason) = self.doomed.remove(&message_id) {
             self.doomed_order.retain(|doomed| *doomed != message_id);
-            return self.bury(message_id, receipt, message, reason);
+            return self.bury(message_id, receipt, arrived.into_as_it_came().0, reason);
         }
-        match (self.settings.decode)(&message) {
+        match arrived.payload.take() {
+            Some(Payload::Failed(error)) => return self.leave_unread(&message_id, receipt, &error).await,
+            Some(Payload::Malformed(reason)) => {
+                self.metrics.malformed();
+                tracing::warn!(
+                    reason,
+                    messaging.message.id = &*message_id,
+                    "a message's payload cannot be read"
+                );
+                return self.bury(
+                    message_id,
+                    receipt,
+                    arrived.message,
+                    format!("malformed: {reason}").into(),
+                );
+            }
+            payload => arrived.payload = payload,
+        }
+        let decoded = (self.settings.decode)(&arrived.message);
+        // the dead letters get what came
+        let (message, payload) = arrived.into_as_it_came();
+        match decoded {
             Ok(ReceivedRequest::Arrival(arrival)) => {
+                self.payloads.extend(payload.map(|payload| (message_id.clone(), payload)));
                 self.hand_over(message_id, receipt, message, arrival).await;
             }
             Ok(ReceivedRequest::Own(instance)) => {
@@ -142,6 +169,14 @@ impl<'poller> Settler<'poller> {
                 self.bury(message_id, receipt, message, MALFORMED.into());
             }
         }
+    }
+
+    /// Gives back a message whose payload cannot be read now.
+    async fn leave_unread(&mut self, message_id: &str, receipt: String, error: &BackendError) {
+        tracing::warn!(%error, error.type = error.kind().as_str(), messaging.message.id = message_id, "a message's payload cannot be read now");
+        self.metrics.receive_failed(error);
+        self.given_back = true;
+        self.acknowledger.release(receipt, LATER).await;
     }
 
     async fn hand_over(
@@ -199,10 +234,13 @@ impl<'poller> Settler<'poller> {
         let Some(receipt) = self.held.release(&message_id) else {
             return tracing::error!(messaging.message.id = &*message_id, "a message was settled twice");
         };
+        // a dead letter points to it for as long as it lies there
+        let payload = self.payloads.remove(&message_id);
         match outcome {
             Outcome::Settled(Settled::Done) => {
                 self.metrics.delivered("accepted");
-                self.delete(&message_id, receipt).await;
+                self.recent.settled(&message_id);
+                self.acknowledger.delete_with(receipt, payload).await;
             }
             Outcome::Buried => self.delete(&message_id, receipt).await,
             Outcome::Settled(Settled::GiveBack(hidden_for)) => {
@@ -237,9 +275,9 @@ impl Settling for Settler<'_> {
     type Event = Event;
 
     /// Hands over a batch in the order in which it was sent.
-    async fn handle(&mut self, batch: Vec<Message>) {
-        for message in in_order(batch) {
-            self.handle_one(message).await;
+    async fn handle(&mut self, batch: Vec<Arrived>) {
+        for arrived in in_order(batch) {
+            self.handle_one(arrived).await;
         }
         while self.pending.len() >= HELD
             && let Some(event) = self.next().await

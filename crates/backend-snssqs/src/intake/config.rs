@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use aws_common::{
+    LargePayloadsConfig,
     attributes::is_fifo,
+    client::ClientSettings,
     operator::queue_arn,
     settings::{
         LARGEST_BATCH, LONGEST_WAIT, QueueKind, dead_letter_problem, endpoint_problem, prefix_problem,
@@ -58,6 +60,8 @@ pub struct SnsSqsIntakeConfig {
     #[serde(with = "duration", alias = "visibility_timeout_seconds")]
     #[schemars(with = "duration::Schema")]
     pub visibility_timeout: Duration,
+    /// Messages over the transport's limit go by way of S3: the table `large_payloads`. Left out: they are refused.
+    pub large_payloads: Option<LargePayloadsConfig>,
 }
 
 impl Default for SnsSqsIntakeConfig {
@@ -73,6 +77,7 @@ impl Default for SnsSqsIntakeConfig {
             wait_time: LONGEST_WAIT,
             max_messages: LARGEST_BATCH,
             visibility_timeout: Duration::from_secs(30),
+            large_payloads: None,
         }
     }
 }
@@ -95,6 +100,7 @@ impl SnsSqsIntakeConfig {
         problems.extend(endpoint_url.and_then(|url| endpoint_problem("endpoint_url", url)));
         problems.extend(self.region.as_deref().and_then(region_problem));
         problems.extend(receive_problems(self.wait_time, self.visibility_timeout, self.max_messages));
+        problems.extend(LargePayloadsConfig::problems_of(self.large_payloads.as_ref()));
         problems
     }
 
@@ -104,6 +110,10 @@ impl SnsSqsIntakeConfig {
             return Ok(());
         }
         Err(BackendError::new(ErrorKind::Config, operation, problems.join("; ")))
+    }
+
+    pub(crate) fn client_settings(&self) -> ClientSettings {
+        ClientSettings { endpoint_url: self.endpoint_url.clone(), region: self.region.clone() }
     }
 
     /// The ARN of the queue, as far as settings and URL tell.

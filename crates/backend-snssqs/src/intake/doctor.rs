@@ -2,10 +2,10 @@
 
 use aws_common::{
     Queue, QueuePermission,
-    client::{self, ClientSettings, SdkConfig},
+    client::{self, SdkConfig},
     dead_worker_queues,
     operator::{
-        DateObserver, clock, dead_letters_of_worker, failed, hidden_for, identity, is_there,
+        DateObserver, clock, dead_letters_of_worker, failed, hidden_for, identity, is_there, large_payloads,
         left_behind_by_workers, permission, region,
     },
     try_worker_queue,
@@ -51,8 +51,9 @@ pub async fn intake_doctor(
     sdk: Option<SdkConfig>,
     report: Report<'_, Check>,
 ) {
-    let settings =
-        ClientSettings { endpoint_url: config.endpoint_url.clone(), region: config.region.clone() };
+    let settings = config.client_settings();
+    let payloads =
+        large_payloads(config.large_payloads.as_ref(), sdk.as_ref(), &settings, &config.queue_url).await;
     let loaded = match sdk {
         Some(own) => Ok(own),
         None => client::load(&settings, &config.queue_url).await,
@@ -73,6 +74,7 @@ pub async fn intake_doctor(
     let metrics = BackendMetrics::for_intake(NAME, &mut Registry::default());
     report(identity(&sdk).await);
     report(region(&sdk, &config.queue_url));
+    payloads.into_iter().for_each(&mut *report);
 
     let requests = Queue::new(&clients.sqs, &config.queue_url, "request queue", &metrics);
     let found = requests.attributes("start", [QueueAttributeName::All]).await;

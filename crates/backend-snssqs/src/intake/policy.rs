@@ -1,6 +1,6 @@
 //! The least that a worker must be allowed.
 
-use aws_common::operator::{Statement, dead_letters_url, policy, queue_arn};
+use aws_common::operator::{Statement, dead_letters_url, large_payload_statements, policy, queue_arn};
 use proxy_core::operator::Policy;
 
 use super::SnsSqsIntakeConfig;
@@ -37,7 +37,7 @@ pub fn intake_policies(config: &SnsSqsIntakeConfig) -> Vec<Policy> {
     let letters = config.dead_letter_queue_url.clone().unwrap_or_else(|| dead_letters_url(&config.queue_url));
     let letters = queue_arn(&letters, Arn::parse(&requests).map(|queue| queue.region));
     let answers = ["sns:GetTopicAttributes", "sns:Publish"];
-    let worker = [
+    let mut worker = vec![
         Statement::allow("Requests", reads, [requests.clone()]),
         Statement::allow("DeadLetters", ["sqs:SendMessage"], [letters]),
         Statement::allow("Answers", answers, [topics_arn(&requests)]),
@@ -45,6 +45,7 @@ pub fn intake_policies(config: &SnsSqsIntakeConfig) -> Vec<Policy> {
         Statement::allow("OwnQueues", keeps, owned),
         Statement::allow("LeftBehind", ["sqs:ListQueues"], ["*".to_owned()]),
     ];
+    worker.extend(large_payload_statements(config.large_payloads.as_ref(), &requests));
     vec![policy("the worker", &worker)]
 }
 

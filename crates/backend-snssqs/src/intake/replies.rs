@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use aws_common::{Backoff, BatchingSender, SenderPool, Senders, attributes::seal_reply};
+use aws_common::{
+    Backoff, BatchingSender, LargePayloads, SenderPool, Senders, attributes::seal_reply, offload,
+};
 use proxy_core::{
     BackendMetrics, ReplyAddress,
     error::{BackendError, ErrorKind},
@@ -26,15 +28,21 @@ pub(super) struct Replies {
     clients: Clients,
     topics: Senders,
     queues: SenderPool,
+    payloads: Option<LargePayloads>,
     metrics: BackendMetrics,
 }
 
 impl Replies {
     /// Writes to topics, and to queues where the one at `queue_url` is.
-    pub(super) fn new(clients: Clients, queue_url: &str, metrics: BackendMetrics) -> Self {
+    pub(super) fn new(
+        clients: Clients,
+        queue_url: &str,
+        payloads: Option<LargePayloads>,
+        metrics: BackendMetrics,
+    ) -> Self {
         let (client, bytes) = (clients.sqs.clone(), DEFAULT_MESSAGE_BYTES);
         let queues = SenderPool::new(client, queue_url, bytes, "the reply queue", metrics.clone());
-        Self { clients, topics: Senders::default(), queues, metrics }
+        Self { clients, topics: Senders::default(), queues, payloads, metrics }
     }
 
     /// Sends a reply where its request, else its session, wants it.
@@ -43,19 +51,27 @@ impl Replies {
             reply.session = session_of(&reply.message);
         }
         let (address, deadline) = (address_of(&reply)?.clone(), reply.deadline);
+        let payloads = self.payloads.as_ref();
         match address {
             ReplyAddress::Sns(arn) => {
-                let message = seal_reply(&reply, &arn);
-                drop(reply);
-                let sent = self.topic(&arn, deadline).await?.send(message, deadline).await;
+                let message = seal_reply(&reply, &arn, payloads);
+                let announced = reply.payloads;
+                drop(reply.message);
+                let topic = self.topic(&arn, deadline).await?;
+                let limit = topic.message_bytes();
+                let message = offload(payloads, announced.as_deref(), message, limit, deadline).await?;
+                let sent = topic.send(message, deadline).await;
                 if sent.as_ref().is_err_and(|error| error.kind() == ErrorKind::Config) {
                     self.topics.forget(&arn);
                 }
                 sent
             }
             ReplyAddress::Sqs(url) => {
-                let message = seal_reply(&reply, &url);
-                drop(reply);
+                let message = seal_reply(&reply, &url, payloads);
+                let announced = reply.payloads;
+                drop(reply.message);
+                let limit = self.queues.message_bytes();
+                let message = offload(payloads, announced.as_deref(), message, limit, deadline).await?;
                 self.queues.send(&url, message, deadline).await
             }
             ReplyAddress::Url(_) => Err(nowhere()),

@@ -242,6 +242,7 @@ pub(crate) async fn connect(
         registry,
         sns: Some(sns_client_for(&endpoint, PROXY)),
         sqs: Some(client_for(&endpoint, PROXY)),
+        large_payloads: None,
     };
     SnsSqsBackend::connect(config, parts).await
 }

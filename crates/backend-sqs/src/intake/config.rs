@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use aws_common::{
+    LargePayloadsConfig,
     client::ClientSettings,
     settings::{
         LARGEST_BATCH, LONGEST_WAIT, QueueKind, dead_letter_problem, endpoint_problem, prefix_problem,
@@ -45,6 +46,8 @@ pub struct SqsIntakeConfig {
     #[serde(with = "duration", alias = "visibility_timeout_seconds")]
     #[schemars(with = "duration::Schema")]
     pub visibility_timeout: Duration,
+    /// Messages over the transport's limit go by way of S3: the table `large_payloads`. Left out: they are refused.
+    pub large_payloads: Option<LargePayloadsConfig>,
 }
 
 impl Default for SqsIntakeConfig {
@@ -58,6 +61,7 @@ impl Default for SqsIntakeConfig {
             wait_time: LONGEST_WAIT,
             max_messages: LARGEST_BATCH,
             visibility_timeout: Duration::from_secs(30),
+            large_payloads: None,
         }
     }
 }
@@ -79,6 +83,7 @@ impl SqsIntakeConfig {
         problems.extend(endpoint_url.and_then(|url| endpoint_problem("endpoint_url", url)));
         problems.extend(self.region.as_deref().and_then(region_problem));
         problems.extend(receive_problems(self.wait_time, self.visibility_timeout, self.max_messages));
+        problems.extend(LargePayloadsConfig::problems_of(self.large_payloads.as_ref()));
         problems
     }
 

@@ -1,6 +1,6 @@
 //! The least that a worker must be allowed.
 
-use aws_common::operator::{Statement, dead_letters_url, policy, queue_arn};
+use aws_common::operator::{Statement, dead_letters_url, large_payload_statements, policy, queue_arn};
 use proxy_core::operator::Policy;
 
 use super::SqsIntakeConfig;
@@ -36,7 +36,7 @@ pub fn intake_policies(config: &SqsIntakeConfig) -> Vec<Policy> {
         "sqs:TagQueue",
     ];
     let own = beside(&format!("{}-*", config.own_queue_prefix));
-    let worker = [
+    let mut worker = vec![
         Statement::allow("Requests", reads, [arn(&config.queue_url)]),
         Statement::allow("DeadLetters", ["sqs:SendMessage"], [arn(&letters)]),
         // those of clients, and those of other workers
@@ -44,5 +44,6 @@ pub fn intake_policies(config: &SqsIntakeConfig) -> Vec<Policy> {
         Statement::allow("OwnQueues", keeps, [own]),
         Statement::allow("LeftBehind", ["sqs:ListQueues"], ["*".to_owned()]),
     ];
+    worker.extend(large_payload_statements(config.large_payloads.as_ref(), &arn(&config.queue_url)));
     vec![policy("the worker", &worker)]
 }

@@ -121,6 +121,7 @@ pub(crate) async fn connect(
         request_timeout_max: Duration::from_hours(1),
         registry,
         client: Some(client_for(&emulator.endpoint_url(), WORKER)),
+        large_payloads: None,
     };
     SqsIntake::connect(config, parts).await
 }

@@ -131,6 +131,7 @@ pub(crate) async fn connect(
         request_timeout_max: Duration::from_hours(1),
         registry: &mut Registry::default(),
         client: Some(client_for(&emulator.endpoint_url(), PROXY)),
+        large_payloads: None,
     };
     SqsBackend::connect(config, parts).await
 }
@@ -154,6 +155,7 @@ impl World {
             request_timeout_max,
             registry: &mut registry,
             client: Some(client_for(&endpoint.unwrap_or_else(|| emulator.endpoint_url()), PROXY)),
+            large_payloads: None,
         };
         let backend = Arc::new(SqsBackend::connect(config, parts).await.unwrap());
         let shutdown = CancellationToken::new();

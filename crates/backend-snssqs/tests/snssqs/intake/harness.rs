@@ -71,6 +71,7 @@ impl Worker {
             registry: &mut Registry::default(),
             sns: Some(sns_client_for(&endpoint, WORKER)),
             sqs: Some(client_for(&endpoint, WORKER)),
+            large_payloads: None,
         };
         let intake = Arc::new(SnsSqsIntake::connect(config, parts).await.unwrap());
         let desk = Arc::new(OpenDesk { arrivals, settlements: Mutex::default() });
