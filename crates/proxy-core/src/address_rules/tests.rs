@@ -137,6 +137,8 @@ const HOSTILE: &[&str] = &[
     "http://localhost/a/../b",
     "http://localhost/a/%2E%2e/b",
     "http://localhost/a/.%2e",
+    "http://localhost/a/..%2fb",
+    "http://localhost/a/%2E.%5Cb",
     "http://localhost/a#b",
     "http://localhost?a",
     "http://localhost:0/",

@@ -132,13 +132,11 @@ pub(super) fn parse_port(digits: &str) -> Option<u16> {
     (port.to_string() == digits).then_some(port)
 }
 
-/// Whether a path has a segment that is taken away, with the one before it, before it is sent.
+/// Whether a path has a segment that is taken away, with the one before it, before it is sent, or by a server that decodes it.
 pub(super) fn has_dot_segment(rest: &str) -> bool {
-    let path = rest.split('?').next().unwrap_or_default();
-    path.split('/').any(|segment| {
-        let plain = segment.to_ascii_lowercase().replace("%2e", ".");
-        matches!(plain.as_str(), "." | "..")
-    })
+    let path = rest.split('?').next().unwrap_or_default().to_ascii_lowercase();
+    let decoded = path.replace("%2e", ".").replace("%2f", "/").replace("%5c", "/");
+    decoded.split('/').any(|segment| matches!(segment, "." | ".."))
 }
 
 fn is_name(text: &str) -> bool {
