@@ -166,12 +166,17 @@ impl QueueMaker {
             let sent = request.clone().send().await;
             let service = sent.as_ref().err().and_then(SdkError::as_service_error);
             let wait = service.is_some_and(CreateQueueError::is_queue_deleted_recently);
+            let exists = service.is_some_and(CreateQueueError::is_queue_name_exists);
             let result = sent.map_err(|error| call.failed(&error));
             self.metrics.called("CreateQueue", result.as_ref().map(|_| ()));
             match &result {
                 Err(error) if wait && Instant::now() < until => {
                     tracing::info!(reason = %error, "waiting for the name of the {role}");
                     sleep(DELETED.1).await;
+                }
+                // SQS refuses other tags than those of the queue that is there; it gets ours once it is found
+                Err(_) if exists && self.purpose.is_taken_over && request.get_tags().is_some() => {
+                    request = request.set_tags(None);
                 }
                 _ => break result,
             }
@@ -291,10 +296,13 @@ impl CreatedQueue {
     }
 
     async fn refresh(&self) {
-        let QueueMaker { client, metrics, pace, purpose: Purpose { role, alive, .. }, .. } = &self.maker;
+        let QueueMaker { client, metrics, pace, plan, purpose: Purpose { role, alive, .. } } = &self.maker;
         pace.turn().await;
-        let request =
-            client.tag_queue().queue_url(self.queue.url()).tags(ALIVE_UNTIL_TAG, alive_until(*alive));
+        let request = client
+            .tag_queue()
+            .queue_url(self.queue.url())
+            .tags(INSTANCE_TAG, plan.instance.as_str())
+            .tags(ALIVE_UNTIL_TAG, alive_until(*alive));
         let call =
             Call { operation: "keep", permission: "sqs:TagQueue", target: self.queue.name(), sends: false };
         let result = request.send().await.map_err(|error| call.failed(&error));

@@ -15,7 +15,8 @@ use crate::emulator::sqs::rules::{names, tag_rate};
 use crate::emulator::sqs::settings::{Settings, check_requested};
 
 impl State {
-    /// Creates a queue, or finds the one of that name if its attributes are the same.
+    /// Creates a queue, or finds the one of that name if its attributes are the same, and its tags where any
+    /// are named (AWS does so without documenting it: awslabs/amazon-sqs-java-temporary-queues-client, pull request 70).
     pub(in crate::emulator) fn create_queue(
         &mut self,
         now: Instant,
@@ -26,6 +27,9 @@ impl State {
         if let Some(queue) = self.queues.get(name) {
             if let Some(attribute) = queue.settings.difference(&request.attributes) {
                 return Err(ServiceError::queue_exists(attribute));
+            }
+            if !request.tags.is_empty() && queue.tags != request.tags {
+                return Err(ServiceError::queue_exists("tags"));
             }
             return Ok(json!({ "QueueUrl": self.url(name) }));
         }

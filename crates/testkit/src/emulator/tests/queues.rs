@@ -38,6 +38,9 @@ async fn a_queue_is_created_with_attributes_and_tags() {
         client.set_queue_attributes().queue_url(&url).attributes(QueueAttributeName::VisibilityTimeout, "6");
     set.send().await.unwrap();
     create("6").send().await.unwrap();
+    create("6").tags("more", "x").send().await.unwrap();
+    let refused = create("6").tags("more", "y").send().await.unwrap_err();
+    assert!(refused.into_service_error().is_queue_name_exists());
 }
 
 #[tokio::test]
