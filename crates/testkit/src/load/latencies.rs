@@ -27,11 +27,13 @@ impl Latencies {
         Duration::from_nanos(self.nanoseconds.get(rank.saturating_sub(1)).copied().unwrap_or_default())
     }
 
-    pub(super) fn record(&mut self, latency: Duration) {
+    /// One more call.
+    pub fn record(&mut self, latency: Duration) {
         self.nanoseconds.push(u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX));
     }
 
-    pub(super) fn merge(&mut self, mut other: Self) {
+    /// These as well.
+    pub fn merge(&mut self, mut other: Self) {
         self.nanoseconds.append(&mut other.nanoseconds);
     }
 }
