@@ -23,7 +23,13 @@ pub(crate) fn combinations() -> Invocation {
     clippy.argument("--exclude-no-default-features").argument("--").argument("-D").argument("warnings")
 }
 
-/// The binary's own tests with each backend alone, and those of the demo, which is not among the default features.
+/// Features of the binary that are not backends and not among the default ones, and the steps that test what they add.
+const MORE: [(&str, &str); 2] = [("with the demo", "demo"), ("with large payloads", "large-payloads")];
+
+/// The libraries that have the feature of large payloads too.
+const OVER_S3: [&str; 3] = ["aws-common", "backend-sqs", "backend-snssqs"];
+
+/// The binary's own tests with each backend alone, and those of what is not among the default features.
 pub(crate) fn each_alone(has_nextest: bool) -> impl Iterator<Item = (&'static str, Invocation)> {
     let tests = move || {
         if has_nextest {
@@ -36,9 +42,15 @@ pub(crate) fn each_alone(has_nextest: bool) -> impl Iterator<Item = (&'static st
         let alone = ["--package", "proxy-bin", "--no-default-features", "--features", feature];
         (name, alone.into_iter().fold(tests(), Invocation::argument))
     };
-    let demo =
-        ["--package", "proxy-bin", "--features", "demo"].into_iter().fold(tests(), Invocation::argument);
-    BACKENDS.into_iter().map(alone).chain([("with the demo", demo)])
+    let more = move |(name, feature): (&'static str, &'static str)| {
+        let mut packages = vec!["--package", "proxy-bin"];
+        if feature == "large-payloads" {
+            packages.extend(OVER_S3.iter().flat_map(|package| ["--package", package]));
+        }
+        let run = packages.into_iter().chain(["--features", feature]);
+        (name, run.fold(tests(), Invocation::argument))
+    };
+    BACKENDS.into_iter().map(alone).chain(MORE.into_iter().map(more))
 }
 
 /// What a proxy without an AWS backend compiles holds no crate of AWS's.
@@ -68,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_backend_of_the_manifest_is_tested_alone() {
+    fn every_feature_of_the_manifest_is_tested() {
         let manifest = include_str!("../../crates/proxy-bin/Cargo.toml");
         let features = manifest.split("[features]").nth(1).unwrap().split("\n[").next().unwrap();
         let mut named: Vec<&str> = features
@@ -77,7 +89,7 @@ mod tests {
             .filter(|name| *name != "default")
             .collect();
         named.sort_unstable();
-        let mut tested = BACKENDS.map(|(_, feature)| feature);
+        let mut tested: Vec<&str> = BACKENDS.iter().chain(&MORE).map(|(_, feature)| *feature).collect();
         tested.sort_unstable();
         assert_eq!(named, tested);
     }
