@@ -20,6 +20,8 @@ pub use self::{
     request::{ReceivedRequest, ReplyMembers, decode_request, decode_request_parts, delivery_of},
 };
 
+pub(crate) use self::encode::context_text;
+
 /// The names of the attributes.
 pub(crate) mod name {
     pub(crate) const CLIENT_ID: &str = "ClientId";

@@ -67,12 +67,12 @@ impl RequestPoller {
         self.polling.run(self.settler(desk), stopping).await;
     }
 
-    /// Hands over what lies in the queue now, and resolves once it is settled.
+    /// Hands over what lies in the queue of another worker now, and resolves once it is settled.
     ///
     /// # Errors
     /// `Unavailable` when not everything could be settled; otherwise that of the receive.
     pub async fn drain(&self, desk: &Arc<dyn Desk>) -> Result<(), BackendError> {
-        let mut settler = self.settler(desk);
+        let mut settler = self.settler(desk).of_another();
         let drained = self.polling.drain(&mut settler).await;
         let settled = settler.all_settled();
         settler.finish().await;

@@ -120,9 +120,11 @@ pub enum ArrivalEvent {
 pub struct Delivery {
     /// The transport's own id of the message, for logs and for telling a second delivery from a second message.
     pub message_id: Option<Box<str>>,
-    /// How often the transport has given it out, this time included: 1 where it never does so twice.
+    /// How often the transport has given it out, this time included: 1 where it never does so twice. What other workers received
+    /// before they passed it on counts.
     pub receive_count: u32,
-    /// When the client sent it, as the transport says.
+    /// When the client sent it, as the transport says. [`UNIX_EPOCH`](std::time::UNIX_EPOCH) for what comes out of a dead worker's queue:
+    /// whether that one had begun it, no other's ledger can know.
     pub sent: SystemTime,
     /// Whether it came by the address that only this worker reads ([`Intake::owner`]), so that nobody else has its session.
     pub to_owner: bool,

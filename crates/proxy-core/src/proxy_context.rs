@@ -47,6 +47,9 @@ pub struct ProxyContext {
     /// From both: the bucket and prefix of the large payloads that this end reads (`bucket/prefix`), so that the other may send them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub payloads: Option<Box<str>>,
+    /// From a worker that passes a request on to its session's: how often it had been received, where that is more than once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub receives: Option<u32>,
     /// On a message in a dead-letter queue: why it was put there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<Box<str>>,

@@ -97,7 +97,7 @@ impl Envelope {
             attributes.text(name::PROTOCOL_VERSION, version.as_str());
         }
         if let Some(context) = context {
-            attributes.push(name::PROXY_CONTEXT, DataType::String, context.to_json());
+            attributes.context(&context);
         }
         for (attribute, value) in &self.operator {
             attributes.text(attribute, value);
@@ -129,9 +129,18 @@ impl Attributes {
         }
     }
 
+    pub(super) fn context(&mut self, context: &ProxyContext) {
+        self.push(name::PROXY_CONTEXT, DataType::String, context_text(context));
+    }
+
     pub(super) fn push(&mut self, name: &str, data_type: DataType, value: String) {
         self.0.push(Attribute { name: name.into(), data_type, value });
     }
+}
+
+/// The value of the attribute `ProxyContext`: what a peer wrote in a context may come out of its JSON as what AWS refuses.
+pub(crate) fn context_text(context: &ProxyContext) -> String {
+    escaped(&context.to_json())
 }
 
 /// The same JSON without the characters that AWS refuses in a body: outside of strings they could not stand.

@@ -7,7 +7,7 @@ use proxy_core::{
 };
 
 use super::{
-    DataType, Group, OutgoingMessage, ProxyContext,
+    Group, OutgoingMessage, ProxyContext,
     encode::{Attributes, escaped},
     is_fifo, name,
 };
@@ -31,7 +31,7 @@ pub fn seal_reply(reply: &Reply, destination: &str, payloads: Option<&LargePaylo
         let announces = payloads.filter(|_| !context.eras.is_empty());
         let payloads = announces.map(|payloads| payloads.announces().into());
         let context = ProxyContext { payloads, ..context.clone() };
-        attributes.push(name::PROXY_CONTEXT, DataType::String, context.to_json());
+        attributes.context(&context);
     }
     finished(reply.message.as_str(), attributes, session, destination)
 }
@@ -56,25 +56,27 @@ pub fn seal_forwarded(arrival: &Arrival, destination: &str) -> OutgoingMessage {
         }
     }
     if let Some(context) = context_of(arrival) {
-        attributes.push(name::PROXY_CONTEXT, DataType::String, context.to_json());
+        attributes.context(&context);
     }
     finished(body, attributes, session, destination)
 }
 
-/// What it came with, and what was taken out of it: where its answer goes, and that it is an end.
+/// What it came with, and what was taken out of it: where its answer goes, that it is an end, and how often it was received.
 fn context_of(arrival: &Arrival) -> Option<ProxyContext> {
     let ends = matches!(arrival.event, ArrivalEvent::End);
     let reply = match &arrival.reply {
         Some(ReplyTo::Address(address)) => Some(address.clone()),
         Some(ReplyTo::Response(_)) | None => None,
     };
-    if arrival.context.is_none() && reply.is_none() && !ends {
+    let receives = Some(arrival.delivery.receive_count).filter(|receives| *receives > 1);
+    if arrival.context.is_none() && reply.is_none() && receives.is_none() && !ends {
         return None;
     }
     let mut context = arrival.context.clone().unwrap_or_default();
     context.v = ProxyContext::VERSION;
     context.reply = context.reply.or(reply);
     context.end |= ends;
+    context.receives = receives;
     Some(context)
 }
 

@@ -54,13 +54,16 @@ pub fn decode_request_parts<'message>(
     body: Option<&str>,
     attribute: impl Fn(&str) -> Option<&'message str>,
     members: &ReplyMembers,
-    delivery: Delivery,
+    mut delivery: Delivery,
 ) -> Result<ReceivedRequest, Malformed> {
     let mut context = attribute(name::PROXY_CONTEXT).and_then(ProxyContext::parse);
     if let Some(context) = &mut context
         && let Some(instance) = context.wake.take().or_else(|| context.probe.take())
     {
         return Ok(ReceivedRequest::Own(instance));
+    }
+    if let Some(before) = context.as_mut().and_then(|context| context.receives.take()) {
+        delivery.receive_count = delivery.receive_count.saturating_add(before.saturating_sub(1));
     }
     let body = body.ok_or(Malformed::without_body())?;
     let (event, named) = if context.as_ref().is_some_and(|context| context.end) {

@@ -2,17 +2,21 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use aws_sdk_sqs::types::{self, MessageAttributeValue};
+use aws_sdk_sqs::types::{self, MessageAttributeValue, MessageSystemAttributeName};
 use proxy_core::{
     ProtocolVersion,
     backend::{Context, Event, Inbound, Outbound, Peer, Remote},
     error::ErrorKind,
     id::{InstanceId, RemoteSession, RouteKey, WireId},
+    intake::Arrival,
     message::Message,
 };
 use tokio::time::{Duration, Instant};
 
-use super::{Envelope, OutgoingMessage, ProxyContext, Received, ReplyAddress, decode};
+use super::{
+    Envelope, OutgoingMessage, ProxyContext, Received, ReceivedRequest, ReplyAddress, decode, decode_request,
+    seal_forwarded,
+};
 
 fn envelope(operator: &[(&str, &str)]) -> Envelope {
     try_envelope(operator).unwrap()
@@ -223,4 +227,47 @@ fn in_a_fifo_queue_the_handshake_and_each_exchange_are_groups_and_what_must_over
             .group,
         None
     );
+}
+
+fn arrival(body: &str, attributes: &[(&str, &str)], receive_count: u32) -> Arrival {
+    let mut message = received(body, attributes);
+    let count = (MessageSystemAttributeName::ApproximateReceiveCount, receive_count.to_string());
+    message.attributes = Some([count].into());
+    match decode_request(&message).unwrap() {
+        ReceivedRequest::Arrival(arrival) => arrival,
+        ReceivedRequest::Own(_) => panic!("a message of an instance to itself"),
+    }
+}
+
+/// What arrives where this arrival is passed on to, and is received so often.
+fn passed_on(from: &Arrival, receive_count: u32) -> Arrival {
+    let message = seal_forwarded(from, "https://queue");
+    let attributes: Vec<_> =
+        message.attributes.iter().map(|attribute| (&*attribute.name, &*attribute.value)).collect();
+    arrival(&message.body, &attributes, receive_count)
+}
+
+#[test]
+fn how_often_a_request_was_received_before_it_was_passed_on_counts() {
+    let call = r#"{"jsonrpc":"2.0","id":"1","method":"tools/call"}"#;
+    let context = ("ProxyContext", r#"{"v":1,"deadline":7}"#);
+    for attributes in [vec![("SessionId", "s")], vec![("SessionId", "s"), context]] {
+        let count = |first, then| passed_on(&arrival(call, &attributes, first), then).delivery.receive_count;
+        assert_eq!((count(1, 1), count(1, 2)), (1, 2));
+        assert_eq!((count(2, 1), count(3, 2)), (2, 4), "it may have been begun before it was passed on");
+    }
+    let first = arrival(call, &[("SessionId", "s"), context], 2);
+    assert_eq!(passed_on(&first, 1).context, first.context);
+}
+
+#[test]
+fn what_a_peer_wrote_in_a_context_can_be_passed_on() {
+    // as JSON it came without the characters that AWS refuses
+    let context = r#"{"v":1,"owner":"a\ufffeb\uffffc"}"#;
+    let call = r#"{"jsonrpc":"2.0","id":"1","method":"tools/call"}"#;
+    let first = arrival(call, &[("ProxyContext", context)], 1);
+    let message = seal_forwarded(&first, "https://queue");
+    let sent = value(&message, "ProxyContext").unwrap();
+    assert!(!sent.contains(['\u{fffe}', '\u{ffff}']), "{sent:?}");
+    assert_eq!(passed_on(&first, 1).context, first.context);
 }

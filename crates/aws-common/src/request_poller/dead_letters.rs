@@ -13,7 +13,7 @@ use proxy_core::{
 use tokio::time::sleep;
 
 use crate::{
-    attributes::{ProxyContext, is_fifo, name},
+    attributes::{ProxyContext, context_text, is_fifo, name},
     backoff::Backoff,
     error::Call,
 };
@@ -108,7 +108,8 @@ fn with_reason(message: &Message, reason: &str) -> HashMap<String, MessageAttrib
     if attributes.len() >= MOST_ATTRIBUTES && !attributes.contains_key(name::PROXY_CONTEXT) {
         attributes.remove(name::MESSAGE_TYPE);
     }
-    let value = MessageAttributeValue::builder().data_type("String").string_value(context.to_json()).build();
+    let value =
+        MessageAttributeValue::builder().data_type("String").string_value(context_text(&context)).build();
     if attributes.len() < MOST_ATTRIBUTES || attributes.contains_key(name::PROXY_CONTEXT) {
         attributes.extend(value.ok().map(|value| (name::PROXY_CONTEXT.to_owned(), value)));
     }
@@ -132,5 +133,20 @@ mod tests {
         assert!(!attributes.contains_key(name::MESSAGE_TYPE));
         let context = ProxyContext::parse(attributes[name::PROXY_CONTEXT].string_value().unwrap()).unwrap();
         assert_eq!(context.reason.as_deref(), Some("too often"));
+    }
+
+    #[test]
+    fn a_reason_and_what_a_peer_wrote_are_what_aws_takes() {
+        let context = MessageAttributeValue::builder().data_type("String");
+        let context = context.string_value(r#"{"v":1,"owner":"\ufffe"}"#).build().unwrap();
+        let message = Message::builder().message_attributes(name::PROXY_CONTEXT, context).build();
+        let attributes = with_reason(&message, "of \u{ffff}");
+        let text = attributes[name::PROXY_CONTEXT].string_value().unwrap();
+        assert!(!text.contains(['\u{fffe}', '\u{ffff}']), "{text:?}");
+        let context = ProxyContext::parse(text).unwrap();
+        assert_eq!(
+            (context.owner.as_deref(), context.reason.as_deref()),
+            (Some("\u{fffe}"), Some("of \u{ffff}"))
+        );
     }
 }

@@ -4,7 +4,7 @@ use std::{
     collections::{HashMap, VecDeque},
     panic::AssertUnwindSafe,
     sync::Arc,
-    time::{Duration, SystemTime},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use aws_sdk_sqs::types::Message;
@@ -56,6 +56,8 @@ pub(super) struct Settler<'poller> {
     doomed_order: VecDeque<Box<str>>,
     wakes_seen: usize,
     given_back: bool,
+    /// Whether the queue is that of another worker, which may have begun what is in it.
+    of_another: bool,
 }
 
 /// A request that was settled, or a dead letter that was written.
@@ -100,7 +102,13 @@ impl<'poller> Settler<'poller> {
             doomed_order: VecDeque::new(),
             wakes_seen: 0,
             given_back: false,
+            of_another: false,
         }
+    }
+
+    /// The same for the queue of another worker.
+    pub(super) fn of_another(self) -> Self {
+        Self { of_another: true, ..self }
     }
 
     /// # Errors
@@ -187,6 +195,9 @@ impl<'poller> Settler<'poller> {
         mut arrival: Arrival,
     ) {
         arrival.delivery.to_owner = self.settings.to_owner;
+        if self.of_another {
+            arrival.delivery.sent = UNIX_EPOCH;
+        }
         let taken = self.desk.take(arrival);
         let mut settled = AssertUnwindSafe(taken.settled).catch_unwind();
         let outcome = match (&mut settled).now_or_never() {

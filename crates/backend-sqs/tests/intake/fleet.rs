@@ -58,6 +58,21 @@ async fn requests_in_a_dead_workers_queue_reach_the_desk_before_it_goes() {
 }
 
 #[tokio::test]
+async fn what_a_dead_worker_may_have_begun_is_not_taken_for_what_it_never_had() {
+    let emulator = emulator().await;
+    let dead = left_behind(&emulator, &InstanceId::random(), 60).await;
+    let client = emulator.client();
+    let receive = client.receive_message().queue_url(emulator.queue_url(&dead)).visibility_timeout(1);
+    assert_eq!(receive.send().await.unwrap().messages().len(), 1);
+    eventually(|| emulator.depth(&dead).unwrap().visible == 1).await;
+    let mut world = World::with(emulator, Setup::default()).await;
+    let delivery = world.taken().await.delivery;
+    assert_eq!(delivery.receive_count, 2);
+    assert_eq!(delivery.sent, UNIX_EPOCH, "before any ledger but the dead worker's");
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn a_dead_workers_queue_stays_while_its_requests_cannot_be_settled() {
     let emulator = emulator().await;
     let dead = left_behind(&emulator, &InstanceId::random(), 60).await;
