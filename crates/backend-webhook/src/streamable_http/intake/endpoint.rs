@@ -104,7 +104,8 @@ impl Endpoint {
         }
         let session = named(parts)?;
         check_version(&parts.headers)?;
-        match self.sessions.listen(&session) {
+        let client_id = client_id(&parts.headers)?;
+        match self.sessions.listen(&session, client_id) {
             Ok(reader) => Ok(sse::response(reader, self.manner.keep_alive, Duration::MAX)),
             Err(NoStream::Unknown) => Err(refusal(&Refused::UnknownSession)),
             Err(NoStream::Open) => {
@@ -146,13 +147,18 @@ impl Endpoint {
 pub(super) fn envelope(headers: &HeaderMap) -> Result<Arrival, Refusal> {
     Ok(Arrival {
         session: None,
-        client_id: single(headers, &X_CLIENT_ID)?.filter(|id| !id.is_empty()).map(Into::into),
+        client_id: client_id(headers)?.map(Into::into),
         version: single(headers, &MCP_PROTOCOL_VERSION)?.map(Into::into),
         reply: None,
         context: context_of(headers),
         delivery: Delivery { message_id: None, receive_count: 1, sent: SystemTime::now(), to_owner: false },
         event: ArrivalEvent::End,
     })
+}
+
+/// The client that a request names; an empty name is none.
+fn client_id(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
+    Ok(single(headers, &X_CLIENT_ID)?.filter(|id| !id.is_empty()))
 }
 
 /// The session that a request names, as all but `initialize` must.

@@ -93,22 +93,34 @@ impl Endpoint {
         let id = request.id().clone();
         let (number, mut reader) = self.responses.open(None, id.clone(), false);
         let (message, url) = without_webhook_url(request.into())?;
+        let has_webhook = url.is_some();
         let address = url.map(|url| ReplyTo::Address(ReplyAddress::Url(url)));
         let arrival = Arrival {
             reply: Some(address.unwrap_or(ReplyTo::Response(number))),
             event: ArrivalEvent::Message(message),
             ..envelope(headers)?
         };
-        let receipt = self.hand_over(|desk| self.sessions.open(number, || desk.take(arrival)))?;
+        let end = envelope(headers)?;
+        let client_id = end.client_id.clone();
+        let receipt = self.hand_over(|desk| {
+            self.sessions.open(number, client_id, || {
+                let taken = desk.take(arrival);
+                if let Receipt::Opened(session) = &taken.receipt {
+                    self.responses.belongs_to(number, session);
+                }
+                taken
+            })
+        })?;
         let session = match receipt {
             Receipt::Refused(refused) => return Err(refusal(&refused)),
             Receipt::Opened(session) => Some(session),
             Receipt::Accepted | Receipt::Ended => None,
         };
-        if let Some(session) = &session {
-            self.responses.belongs_to(number, session);
-        }
+        let unheard = session.clone().filter(|_| !has_webhook);
+        let mut unheard =
+            Unheard { endpoint: self, end: unheard.map(|id| Arrival { session: Some(id), ..end }) };
         let messages = timeout(self.manner.longest, up_to_answer(&mut reader)).await.unwrap_or_default();
+        unheard.end = None;
         Ok(match messages.last().filter(|last| last.is_answer) {
             Some(answer) => self.initialized(answer, &messages, session.as_ref()),
             None => ended_early(id),
@@ -140,6 +152,26 @@ impl Endpoint {
         let mut response = json(answer.text.clone());
         beside(response.headers_mut(), answer);
         response
+    }
+}
+
+/// A session whose client does not know its id yet. It ends with the request that opened it: nobody else could ever use it.
+struct Unheard<'endpoint> {
+    endpoint: &'endpoint Endpoint,
+    end: Option<Arrival>,
+}
+
+impl Drop for Unheard<'_> {
+    fn drop(&mut self) {
+        let Some(end) = self.end.take() else { return };
+        // without a runtime nothing is left that could end
+        if tokio::runtime::Handle::try_current().is_err() {
+            return;
+        }
+        tracing::debug!(session = ?end.session, "a client went away before its session had begun");
+        if let Err(refusal) = self.endpoint.hand_over(|desk| desk.take(end)) {
+            tracing::debug!(reason = refusal.reason(), "the session lives until it is idle for too long");
+        }
     }
 }
 

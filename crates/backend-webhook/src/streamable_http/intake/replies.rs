@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{
     responses::{Open, Responses},
-    sessions::Sessions,
+    sessions::{NotKept, Sessions},
     streams::Outgoing,
 };
 use crate::intake::{Callbacks, Posted, too_large};
@@ -118,15 +118,22 @@ impl Replies {
             return Ok(());
         }
         let session = reply.session.as_ref().ok_or_else(gone)?;
-        if let Some(standalone) = self.sessions.standalone(session)
-            && standalone.put(outgoing(reply), deadline).await.is_ok()
-        {
-            return Ok(());
+        let mut standalone = self.sessions.standalone(session);
+        loop {
+            if let Some(standalone) = standalone
+                && standalone.put(outgoing(reply), deadline).await.is_ok()
+            {
+                return Ok(());
+            }
+            if let Some(posted) = posted {
+                return self.callbacks.deliver(&posted).await;
+            }
+            standalone = match self.sessions.keep(session, outgoing(reply)) {
+                Ok(()) => return Ok(()),
+                Err(NotKept::Read(opened)) if Instant::now() < deadline => Some(opened),
+                Err(NotKept::Read(_) | NotKept::NoRoom) => return Err(gone()),
+            };
         }
-        if let Some(posted) = posted {
-            return self.callbacks.deliver(&posted).await;
-        }
-        if self.sessions.keep(session, outgoing(reply)) { Ok(()) } else { Err(gone()) }
     }
 
     /// The response that a message belongs to: an `initialize` that named a webhook is known by its session.

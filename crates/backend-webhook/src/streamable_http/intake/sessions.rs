@@ -20,9 +20,20 @@ pub(super) struct Sessions(Mutex<HashMap<RemoteSession, Session>>);
 struct Session {
     /// The number of the response to its `initialize`.
     initialize: u64,
+    /// The client that opened it, where it named itself.
+    client_id: Option<Box<str>>,
     standalone: Option<Writer>,
     /// What waits for a standalone stream.
     waiting: VecDeque<Outgoing>,
+}
+
+/// Why a message does not wait for a standalone stream.
+#[derive(Debug)]
+pub(super) enum NotKept {
+    /// One is read: it goes there.
+    Read(Writer),
+    /// There is no room, or no such session.
+    NoRoom,
 }
 
 /// Why there is no standalone stream.
@@ -37,11 +48,16 @@ pub(super) enum NoStream {
 impl Sessions {
     /// Hands an `initialize` to the desk. No reply to the session overtakes what is noted here: it waits for the same lock, which is held
     /// for as long as a desk takes, which never blocks.
-    pub(super) fn open(&self, initialize: u64, take: impl FnOnce() -> Taken) -> Taken {
+    pub(super) fn open(
+        &self,
+        initialize: u64,
+        client_id: Option<Box<str>>,
+        take: impl FnOnce() -> Taken,
+    ) -> Taken {
         let mut sessions = self.sessions();
         let taken = take();
         if let Receipt::Opened(session) = &taken.receipt {
-            sessions.insert(session.clone(), Session { initialize, ..Session::default() });
+            sessions.insert(session.clone(), Session { initialize, client_id, ..Session::default() });
         }
         taken
     }
@@ -52,10 +68,17 @@ impl Sessions {
     }
 
     /// Opens the standalone stream of a session (basic/transports, listening for messages from the server), and puts on it what
-    /// waited.
-    pub(super) fn listen(&self, session: &RemoteSession) -> Result<Reader, NoStream> {
+    /// waited. A client that named itself when it opened the session does so here, too (docs/WIRE.md).
+    pub(super) fn listen(
+        &self,
+        session: &RemoteSession,
+        client_id: Option<&str>,
+    ) -> Result<Reader, NoStream> {
         let mut sessions = self.sessions();
         let session = sessions.get_mut(session).ok_or(NoStream::Unknown)?;
+        if session.client_id.as_deref().is_some_and(|own| client_id != Some(own)) {
+            return Err(NoStream::Unknown);
+        }
         if session.standalone.as_ref().is_some_and(Writer::is_read) {
             return Err(NoStream::Open);
         }
@@ -73,11 +96,15 @@ impl Sessions {
         self.sessions().get(session)?.standalone.clone().filter(Writer::is_read)
     }
 
-    /// Keeps a message until there is a standalone stream, as many as such a stream holds. Where there is no room the oldest notification goes; `false` where there is
-    /// none, or no such session.
-    pub(super) fn keep(&self, session: &RemoteSession, message: Outgoing) -> bool {
+    /// Keeps a message until there is a standalone stream, as many as such a stream holds. Where there is no room the oldest
+    /// notification goes.
+    pub(super) fn keep(&self, session: &RemoteSession, message: Outgoing) -> Result<(), NotKept> {
         let mut sessions = self.sessions();
-        let Some(session) = sessions.get_mut(session) else { return false };
+        let session = sessions.get_mut(session).ok_or(NotKept::NoRoom)?;
+        // what waits is looked for only when a stream is opened
+        if let Some(standalone) = session.standalone.as_ref().filter(|standalone| standalone.is_read()) {
+            return Err(NotKept::Read(standalone.clone()));
+        }
         let waiting = &mut session.waiting;
         waiting.push_back(message);
         let bytes =
@@ -85,12 +112,12 @@ impl Sessions {
         while waiting.len() > MOST || bytes(waiting) > MOST_BYTES {
             let Some(oldest) = waiting.iter().position(|message| message.is_expendable) else {
                 waiting.pop_back();
-                return false;
+                return Err(NotKept::NoRoom);
             };
             waiting.remove(oldest);
             tracing::debug!("a notification that no stream came for was dropped");
         }
-        true
+        Ok(())
     }
 
     /// Forgets a session.
@@ -119,7 +146,7 @@ mod tests {
     fn opened() -> (Sessions, RemoteSession) {
         let (sessions, session) = (Sessions::default(), RemoteSession::parse("s").unwrap());
         let receipt = Receipt::Opened(session.clone());
-        let taken = sessions.open(7, || Taken { receipt, settled: Box::pin(async { Settled::Done }) });
+        let taken = sessions.open(7, None, || Taken { receipt, settled: Box::pin(async { Settled::Done }) });
         assert!(matches!(taken.receipt, Receipt::Opened(_)));
         (sessions, session)
     }
@@ -131,18 +158,36 @@ mod tests {
     #[tokio::test]
     async fn what_waits_is_bounded_and_requests_are_kept_before_notifications() {
         let (sessions, session) = opened();
-        assert!(sessions.keep(&session, message("first", true)));
+        sessions.keep(&session, message("first", true)).unwrap();
         for number in 0..MOST {
-            assert!(sessions.keep(&session, message(&number.to_string(), false)));
+            sessions.keep(&session, message(&number.to_string(), false)).unwrap();
         }
-        assert!(!sessions.keep(&session, message("too many", false)));
-        assert!(!sessions.keep(&RemoteSession::parse("other").unwrap(), message("x", true)));
-        let mut reader = sessions.listen(&session).unwrap();
+        assert!(matches!(sessions.keep(&session, message("too many", false)), Err(NotKept::NoRoom)));
+        assert!(matches!(
+            sessions.keep(&RemoteSession::parse("other").unwrap(), message("x", true)),
+            Err(NotKept::NoRoom)
+        ));
+        let mut reader = sessions.listen(&session, None).unwrap();
         for number in 0..MOST {
             assert_eq!(reader.next().await.unwrap().text, number.to_string());
         }
+        drop(reader);
         let large = message(&"x".repeat(MOST_BYTES + 1), false);
-        assert!(!sessions.keep(&session, large));
+        assert!(matches!(sessions.keep(&session, large), Err(NotKept::NoRoom)));
+    }
+
+    #[tokio::test]
+    async fn nothing_waits_while_a_stream_is_read() {
+        let (sessions, session) = opened();
+        let reader = sessions.listen(&session, None).unwrap();
+        // whoever saw no stream a moment ago would leave it where nobody looks
+        let NotKept::Read(writer) = sessions.keep(&session, message("too late to wait", false)).unwrap_err()
+        else {
+            panic!("there is a stream");
+        };
+        assert!(writer.is_read());
+        drop(reader);
+        sessions.keep(&session, message("waits", false)).unwrap();
     }
 
     #[tokio::test]
@@ -150,14 +195,14 @@ mod tests {
         let (sessions, session) = opened();
         assert_eq!(sessions.initialize_of(&session), Some(7));
         assert!(sessions.standalone(&session).is_none());
-        let reader = sessions.listen(&session).unwrap();
-        assert_eq!(sessions.listen(&session).unwrap_err(), NoStream::Open);
+        let reader = sessions.listen(&session, None).unwrap();
+        assert_eq!(sessions.listen(&session, None).unwrap_err(), NoStream::Open);
         assert!(sessions.standalone(&session).is_some());
         drop(reader);
         assert!(sessions.standalone(&session).is_none());
-        let mut reader = sessions.listen(&session).unwrap();
+        let mut reader = sessions.listen(&session, None).unwrap();
         sessions.close(&session);
         assert!(reader.next().await.is_none());
-        assert_eq!(sessions.listen(&session).unwrap_err(), NoStream::Unknown);
+        assert_eq!(sessions.listen(&session, None).unwrap_err(), NoStream::Unknown);
     }
 }

@@ -5,7 +5,10 @@ use proxy_core::{
     intake::{ArrivalEvent, Intake as _, Receipt, Refused},
 };
 
-use super::{ANSWER, ASKED, CALL, Events, LOGGED, SESSION, World, said, unrelated};
+use super::{
+    ANSWER, ASKED, CALL, Events, INITIALIZED, LOGGED, Responding, SESSION, World, initialize, reply, said,
+    unrelated,
+};
 use crate::desk::{in_time, next, session};
 
 #[tokio::test]
@@ -49,6 +52,43 @@ async fn a_client_ends_its_session() {
     assert_eq!(said(in_time(delete().send()).await.unwrap()).await.0, 404);
     let end = next(&mut world.arrivals).await;
     assert!(matches!(end.event, ArrivalEvent::End) && end.session == Some(session(SESSION)));
+}
+
+#[tokio::test]
+async fn another_client_does_not_get_a_sessions_stream() {
+    let mut world = World::start().await;
+    let responding = Responding::to(world.post(&initialize(None)).header("x-client-id", "one"));
+    let opened = next(&mut world.arrivals).await;
+    world.reply(reply(&opened, &opened, INITIALIZED)).await.unwrap();
+    responding.response().await;
+    let get = |client_id: Option<&str>| {
+        let request = world.client.get(&world.url).header("accept", "text/event-stream");
+        let request = request.header("mcp-session-id", SESSION);
+        client_id.into_iter().fold(request, |request, id| request.header("x-client-id", id)).send()
+    };
+    for stranger in [None, Some("other")] {
+        assert_eq!(said(in_time(get(stranger)).await.unwrap()).await.0, 404, "{stranger:?}");
+    }
+    assert_eq!(in_time(get(Some("one"))).await.unwrap().status().as_u16(), 200);
+}
+
+#[tokio::test]
+async fn a_session_that_its_client_never_heard_of_is_ended() {
+    let mut world = World::start().await;
+    let request = world.post(&initialize(None)).header("x-client-id", "one");
+    let responding = Responding::to(request);
+    next(&mut world.arrivals).await;
+    // the client goes away while its server starts
+    drop(responding);
+    let end = next(&mut world.arrivals).await;
+    assert!(matches!(end.event, ArrivalEvent::End), "{end:?}");
+    assert_eq!((end.session, end.client_id.as_deref()), (Some(session(SESSION)), Some("one")));
+    // with a webhook the answer finds it all the same
+    let responding = Responding::to(world.post(&initialize(Some("http://127.0.0.1:1/"))));
+    next(&mut world.arrivals).await;
+    drop(responding);
+    world.open(None).await;
+    assert!(world.arrivals.try_recv().is_err(), "a session that was answered lives on");
 }
 
 #[tokio::test]
