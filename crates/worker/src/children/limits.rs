@@ -136,6 +136,25 @@ impl Breach {
 
 impl Drop for Breach {
     fn drop(&mut self) {
-        self.watched.groups().remove(&self.group);
+        let mut groups = self.watched.groups();
+        // the id may be another's by now
+        if groups.get(&self.group).is_some_and(|tell| tell.subscribe().same_channel(&self.told)) {
+            groups.remove(&self.group);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_that_is_given_out_again_is_watched_on() {
+        let watched = Watched::new(&ServerConfig::default());
+        let (old, new) = (watched.watch(7), watched.watch(7));
+        drop(old);
+        assert!(watched.groups().contains_key(&7), "the new group takes what it likes");
+        drop(new);
+        assert!(watched.groups().is_empty());
     }
 }

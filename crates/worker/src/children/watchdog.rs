@@ -60,6 +60,7 @@ struct Entry {
 pub(super) struct Registration {
     watchdog: Arc<Watchdog>,
     group: i32,
+    number: u64,
 }
 
 impl Watchdog {
@@ -71,7 +72,7 @@ impl Watchdog {
         let (taken, is_taken) = oneshot::channel();
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         self.groups().insert(group, Entry { number, waiting: Some(taken) });
-        let registration = Registration { watchdog: Arc::clone(self), group };
+        let registration = Registration { watchdog: Arc::clone(self), group, number };
         self.changed.notify_one();
         match is_taken.await {
             Ok(Ok(())) => Ok(registration),
@@ -135,7 +136,12 @@ impl Watchdog {
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        self.watchdog.groups().remove(&self.group);
+        let mut groups = self.watchdog.groups();
+        // the id may be another's by now
+        if groups.get(&self.group).is_some_and(|entry| entry.number == self.number) {
+            groups.remove(&self.group);
+        }
+        drop(groups);
         self.watchdog.changed.notify_one();
     }
 }
@@ -190,7 +196,7 @@ impl Process {
                 status = self.child.wait() => {
                     return Err(io::Error::other(status?.to_string()));
                 }
-                () = stop.cancelled() => return self.end().await,
+                () = stop.cancelled() => return self.end(watchdog).await,
             }
         }
     }
@@ -212,13 +218,57 @@ impl Process {
         self.input.write_all(lines.as_bytes()).await
     }
 
-    /// Closes its input, and waits for it.
-    async fn end(mut self) -> io::Result<()> {
-        drop(self.input);
-        if let Ok(status) = timeout(FAREWELL_TIME, self.child.wait()).await {
+    /// Closes its input, and waits for it. What it still knew it would kill, so it is told what is over before.
+    async fn end(mut self, watchdog: &Watchdog) -> io::Result<()> {
+        let farewell = async {
+            self.tell(watchdog).await?;
+            drop(self.input);
+            self.child.wait().await
+        };
+        if let Ok(status) = timeout(FAREWELL_TIME, farewell).await {
             return status.map(drop);
         }
         tracing::warn!("the watchdog does not end");
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_id_that_is_given_out_again_stays_on_the_list() {
+        let watchdog = Arc::new(Watchdog::default());
+        let register = async || {
+            let (registered, ()) = tokio::join!(watchdog.register(7), async { watchdog.taken(7) });
+            registered.unwrap()
+        };
+        let (old, new) = (register().await, register().await);
+        drop(old);
+        assert!(watchdog.groups().contains_key(&7), "the new group is not protected");
+        drop(new);
+        assert!(watchdog.groups().is_empty());
+    }
+
+    #[tokio::test]
+    async fn it_is_told_what_is_over_before_it_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("log");
+        let heard = format!("while read line; do echo $line >> {}; echo $line; done", log.display());
+        let watch = vec!["-c".into(), heard.into()];
+        let launcher = Launcher { program: "/bin/sh".into(), launch: Vec::new(), watch };
+        // it must not be left to chance
+        for _ in 0..8 {
+            let (watchdog, stop) = (Arc::new(Watchdog::default()), CancellationToken::new());
+            let keeping = Arc::clone(&watchdog).keep(launcher.clone(), stop.clone());
+            let serving = async {
+                drop(watchdog.register(7).await.unwrap());
+                stop.cancel();
+            };
+            tokio::join!(keeping, serving);
+            let heard = std::fs::read_to_string(&log).unwrap();
+            assert!(heard.ends_with("-7\n"), "it would kill whoever has this id by now: {heard:?}");
+        }
     }
 }
