@@ -188,8 +188,8 @@ fn payloads(emulator: &Emulator) -> LargePayloads {
         .http_client(aws_smithy_http_client::Builder::new().build_http())
         .build();
     let mut settings = LargePayloadsConfig::default();
-    settings.bucket = BUCKET.to_owned();
-    settings.prefix = "mcp/".to_owned();
+    settings.bucket = BUCKET.into();
+    settings.prefix = "mcp/".into();
     settings.endpoint_url = Some(emulator.endpoint_url());
     LargePayloads::over_sdk(settings, &sdk).unwrap()
 }

@@ -40,6 +40,7 @@ impl Bucket {
         Ok(Self::over(name, Client::from_conf(config)))
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "a build without S3 cannot")]
     pub(super) fn over_sdk(config: &LargePayloadsConfig, sdk: &SdkConfig) -> Result<Self, BackendError> {
         let mut s3 = aws_sdk_s3::config::Builder::from(sdk)
             .force_path_style(config.endpoint_url.is_some())

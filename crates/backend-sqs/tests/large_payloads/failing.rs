@@ -22,8 +22,8 @@ const ATTEMPTS: usize = 3;
 #[tokio::test]
 async fn what_cannot_be_stored_for_now_is_stored_again_and_what_is_denied_is_an_error() {
     let emulator = emulator().await;
-    let mut worker = Worker::start(&emulator, true, payloads(&emulator)).await;
-    let mut proxy = Proxy::start(&emulator, payloads(&emulator)).await;
+    let mut worker = Worker::start(&emulator, true, Some(payloads(&emulator))).await;
+    let mut proxy = Proxy::start(&emulator, Some(payloads(&emulator))).await;
     let route = RouteKey::random(&proxy.instance);
     let call = || outbound(&route, Some(peer(Some(ANNOUNCED))), &large_call());
     let answer = || reply(&emulator, &route, Some(ANNOUNCED), &large_answer());
@@ -49,8 +49,8 @@ async fn what_cannot_be_stored_for_now_is_stored_again_and_what_is_denied_is_an_
 #[tokio::test]
 async fn what_cannot_be_read_for_now_comes_again() {
     let emulator = emulator().await;
-    let mut worker = Worker::start(&emulator, true, payloads(&emulator)).await;
-    let mut proxy = Proxy::start(&emulator, payloads(&emulator)).await;
+    let mut worker = Worker::start(&emulator, true, Some(payloads(&emulator))).await;
+    let mut proxy = Proxy::start(&emulator, Some(payloads(&emulator))).await;
     let route = RouteKey::random(&proxy.instance);
 
     emulator.put_object(BUCKET, "mcp/k", large_call());
@@ -95,7 +95,7 @@ fn given_out(emulator: &Emulator, times: u64) -> bool {
 #[tokio::test]
 async fn a_payload_that_cannot_be_deleted_costs_nothing_but_its_room() {
     let emulator = emulator().await;
-    let mut worker = Worker::start(&emulator, true, payloads(&emulator)).await;
+    let mut worker = Worker::start(&emulator, true, Some(payloads(&emulator))).await;
     emulator.put_object(BUCKET, "mcp/k", large_call());
     emulator.deny("s3:DeleteObject");
     put(&emulator, REQUESTS, &[], &pointer(BUCKET, "mcp/k")).await;

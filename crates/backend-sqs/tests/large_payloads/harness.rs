@@ -109,14 +109,14 @@ pub(crate) fn sdk(emulator: &Emulator) -> SdkConfig {
 
 pub(crate) fn settings(emulator: &Emulator) -> LargePayloadsConfig {
     let mut settings = LargePayloadsConfig::default();
-    settings.bucket = BUCKET.to_owned();
-    settings.prefix = "mcp/".to_owned();
+    settings.bucket = BUCKET.into();
+    settings.prefix = "mcp/".into();
     settings.endpoint_url = Some(emulator.endpoint_url());
     settings
 }
 
-pub(crate) fn payloads(emulator: &Emulator) -> Option<LargePayloads> {
-    Some(LargePayloads::over_sdk(settings(emulator), &sdk(emulator)).unwrap())
+pub(crate) fn payloads(emulator: &Emulator) -> LargePayloads {
+    LargePayloads::over_sdk(settings(emulator), &sdk(emulator)).unwrap()
 }
 
 impl Proxy {

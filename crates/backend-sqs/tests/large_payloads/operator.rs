@@ -1,5 +1,6 @@
 //! What an operator sees: the settings' problems, the doctor's line, the policies, and a start without leave.
 
+use aws_common::client::ClientSettings;
 use backend_sqs::{
     LargePayloads, LargePayloadsConfig, SqsConfig, SqsIntakeConfig, doctor, intake_doctor, intake_policies,
     policies,
@@ -54,10 +55,10 @@ async fn a_start_without_leave_ends_with_the_permission_that_is_missing() {
     let emulator = emulator().await;
     emulator.deny("s3:DeleteObject");
     let started = |own: Option<LargePayloads>| async {
-        let started = LargePayloads::at_start(own, None, &Default::default(), "").await;
+        let started = LargePayloads::at_start(own, None, &ClientSettings::default(), "").await;
         started.map(|payloads| payloads.is_some())
     };
-    let error: BackendError = started(payloads(&emulator)).await.unwrap_err();
+    let error: BackendError = started(Some(payloads(&emulator))).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Denied);
     assert!(error.to_string().contains("grant s3:DeleteObject"), "{error}");
     assert!(!started(None).await.unwrap());

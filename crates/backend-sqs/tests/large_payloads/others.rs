@@ -19,7 +19,7 @@ const INITIALIZE: &str =
 #[tokio::test]
 async fn the_messages_of_the_extended_client_libraries_are_read() {
     let emulator = emulator().await;
-    let mut worker = Worker::start(&emulator, true, payloads(&emulator)).await;
+    let mut worker = Worker::start(&emulator, true, Some(payloads(&emulator))).await;
     let older = pointer(BUCKET, "mcp/k").replace(
         "software.amazon.payloadoffloading.PayloadS3Pointer",
         "com.amazon.sqs.javamessaging.MessageS3Pointer",
@@ -49,8 +49,8 @@ async fn what_is_elsewhere_is_never_read_whatever_a_message_names() {
     emulator.create_bucket("secrets");
     emulator.put_object("secrets", "mcp/k", INITIALIZE);
     emulator.put_object(BUCKET, "k", INITIALIZE);
-    let worker = Worker::start(&emulator, true, payloads(&emulator)).await;
-    let proxy = Proxy::start(&emulator, payloads(&emulator)).await;
+    let worker = Worker::start(&emulator, true, Some(payloads(&emulator))).await;
+    let proxy = Proxy::start(&emulator, Some(payloads(&emulator))).await;
     let route = RouteKey::random(&proxy.instance);
     for (bucket, key) in [("secrets", "mcp/k"), (BUCKET, "k"), (BUCKET, "mcp/../k")] {
         let body = pointer(bucket, key);
@@ -84,7 +84,7 @@ async fn without_configuration_a_dead_letter_says_what_is_missing() {
 async fn another_proxys_payload_is_left_to_it() {
     let emulator = emulator().await;
     emulator.put_object(BUCKET, "mcp/k", small_answer(1));
-    let mut proxy = Proxy::start(&emulator, payloads(&emulator)).await;
+    let mut proxy = Proxy::start(&emulator, Some(payloads(&emulator))).await;
     let other = RouteKey::random(&InstanceId::random());
     put(&emulator, REPLIES, &[("SessionId", other.as_str())], &pointer("another-bucket", "k")).await;
     let ours = RouteKey::random(&proxy.instance);

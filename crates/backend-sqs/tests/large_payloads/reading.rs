@@ -26,7 +26,7 @@ async fn a_batch_stays_in_order_around_a_large_message() {
     put(&emulator, REPLIES, &session, &small_answer(1)).await;
     put(&emulator, REPLIES, &session, &pointer(BUCKET, "mcp/k")).await;
     put(&emulator, REPLIES, &session, &small_answer(3)).await;
-    let mut proxy = Proxy::start_as(&emulator, instance, payloads(&emulator)).await;
+    let mut proxy = Proxy::start_as(&emulator, instance, Some(payloads(&emulator))).await;
     assert_eq!(message(proxy.inbound().await.event), small_answer(1));
     assert!(message(proxy.inbound().await.event) == large_answer());
     assert_eq!(message(proxy.inbound().await.event), small_answer(3));
@@ -37,7 +37,7 @@ async fn a_batch_stays_in_order_around_a_large_message() {
 #[tokio::test]
 async fn a_payload_stays_until_its_message_is_deleted() {
     let emulator = emulator().await;
-    let mut worker = Worker::start(&emulator, true, payloads(&emulator)).await;
+    let mut worker = Worker::start(&emulator, true, Some(payloads(&emulator))).await;
     emulator.put_object(BUCKET, "mcp/k", large_call());
     worker.desk.settlements.lock().unwrap().push_back(Settled::GiveBack(Duration::ZERO));
     put(&emulator, REQUESTS, &[], &pointer(BUCKET, "mcp/k")).await;
@@ -54,7 +54,7 @@ async fn a_payload_stays_until_its_message_is_deleted() {
 #[tokio::test]
 async fn a_dead_letter_is_as_it_came_and_its_payload_stays() {
     let emulator = emulator().await;
-    let mut worker = Worker::start(&emulator, true, payloads(&emulator)).await;
+    let mut worker = Worker::start(&emulator, true, Some(payloads(&emulator))).await;
     emulator.put_object(BUCKET, "mcp/k", large_call());
     worker.desk.settlements.lock().unwrap().push_back(Settled::Dead("never".into()));
     put(&emulator, REQUESTS, &[("ExtendedPayloadSize", "3000000")], &pointer(BUCKET, "mcp/k")).await;

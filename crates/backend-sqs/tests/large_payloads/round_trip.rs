@@ -32,8 +32,8 @@ pub(crate) fn message(event: Event) -> String {
 #[tokio::test]
 async fn a_call_and_an_answer_of_three_megabytes_pass_and_leave_nothing() {
     let emulator = emulator().await;
-    let mut worker = Worker::start(&emulator, false, payloads(&emulator)).await;
-    let mut proxy = Proxy::start(&emulator, payloads(&emulator)).await;
+    let mut worker = Worker::start(&emulator, false, Some(payloads(&emulator))).await;
+    let mut proxy = Proxy::start(&emulator, Some(payloads(&emulator))).await;
     let route = RouteKey::random(&proxy.instance);
 
     // both say what they read
@@ -72,8 +72,8 @@ async fn a_call_and_an_answer_of_three_megabytes_pass_and_leave_nothing() {
 async fn a_peer_that_reads_other_payloads_or_none_is_sent_an_error_at_once() {
     let emulator = emulator().await;
     let (worker, proxy) = (
-        Worker::start(&emulator, true, payloads(&emulator)).await,
-        Proxy::start(&emulator, payloads(&emulator)).await,
+        Worker::start(&emulator, true, Some(payloads(&emulator))).await,
+        Proxy::start(&emulator, Some(payloads(&emulator))).await,
     );
     let route = RouteKey::random(&proxy.instance);
     for announced in [None, Some("my-payloads/"), Some("other/mcp/")] {
@@ -109,12 +109,12 @@ async fn without_configuration_a_large_message_is_an_error_whatever_the_peer_say
 #[tokio::test]
 async fn what_another_worker_has_to_do_is_passed_on_with_its_payload() {
     let emulator = emulator().await;
-    let mut first = Worker::start(&emulator, false, payloads(&emulator)).await;
-    let proxy = Proxy::start(&emulator, payloads(&emulator)).await;
+    let mut first = Worker::start(&emulator, false, Some(payloads(&emulator))).await;
+    let proxy = Proxy::start(&emulator, Some(payloads(&emulator))).await;
     let route = RouteKey::random(&proxy.instance);
     proxy.backend.send(outbound(&route, Some(peer(Some(ANNOUNCED))), &large_call())).await.unwrap();
     let arrival = first.arrival().await;
-    let mut second = Worker::start(&emulator, false, payloads(&emulator)).await;
+    let mut second = Worker::start(&emulator, false, Some(payloads(&emulator))).await;
     first.intake.forward(second.intake.owner().unwrap(), &arrival).await.unwrap();
     let forwarded = second.arrival().await;
     assert!(forwarded.delivery.to_owner && text(forwarded) == large_call());
