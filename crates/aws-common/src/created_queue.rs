@@ -100,9 +100,16 @@ impl QueueMaker {
     }
 
     /// Creates the queues of workers by this plan: an existing one of the same instance is taken over, with what is in it, and those of
-    /// dead workers are noticed within some two minutes. Messages are kept as long as SQS keeps them by itself.
-    pub fn for_workers(client: Client, plan: QueuePlan, metrics: BackendMetrics) -> Self {
-        Self { purpose: Purpose::REQUESTS, ..Self::new(client, plan, metrics) }
+    /// dead workers are noticed within some two minutes. They are removed once nothing in them can be hidden any more, which is for
+    /// `visibility_timeout`. Messages are kept as long as SQS keeps them by itself.
+    pub fn for_workers(
+        client: Client,
+        plan: QueuePlan,
+        visibility_timeout: Duration,
+        metrics: BackendMetrics,
+    ) -> Self {
+        let purpose = Purpose::REQUESTS.hiding(visibility_timeout);
+        Self { purpose, ..Self::new(client, plan, metrics) }
     }
 
     /// Creates a queue named after the prefix, the instance and, where there are several, `suffix`, checks that it may be read, and

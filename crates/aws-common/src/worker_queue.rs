@@ -70,7 +70,8 @@ impl WorkerQueuePlan {
             request_timeout_max: Duration::ZERO,
             dependents: Some(Arc::new(unanswered)),
         };
-        QueueMaker::for_workers(self.client.clone(), plan, self.metrics.clone())
+        let hidden_for = self.polls.visibility_timeout;
+        QueueMaker::for_workers(self.client.clone(), plan, hidden_for, self.metrics.clone())
     }
 
     fn poller(&self, queue: &Queue) -> RequestPoller {
@@ -177,7 +178,7 @@ fn trial_maker(client: &Client, prefix: &str, metrics: &BackendMetrics) -> Queue
         request_timeout_max: Duration::ZERO,
         dependents: None,
     };
-    QueueMaker::for_workers(client.clone(), plan, metrics.clone())
+    QueueMaker::for_workers(client.clone(), plan, Duration::ZERO, metrics.clone())
 }
 
 #[async_trait]

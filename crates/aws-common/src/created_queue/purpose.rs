@@ -15,8 +15,10 @@ pub(super) struct Purpose {
     pub(super) refresh: Duration,
     /// How long its owner is taken to live after a refresh: two may fail.
     pub(super) alive: Duration,
-    /// How long past the time until which its owner is taken to live it is removed.
+    /// How long past the time until which its owner is taken to live that one is dead.
     pub(super) dead_for: Duration,
+    /// How long past that time it is removed.
+    pub(super) removed_after: Duration,
     /// How often to look for those of dead owners, at the least.
     reap: Duration,
     /// Whether a restarted owner goes by the same name, and so takes over what it left behind.
@@ -31,6 +33,7 @@ impl Purpose {
         refresh: Duration::from_mins(5),
         alive: Duration::from_mins(15),
         dead_for: Duration::from_mins(15),
+        removed_after: Duration::from_mins(15),
         reap: Duration::from_mins(20),
         is_taken_over: false,
     };
@@ -42,9 +45,17 @@ impl Purpose {
         refresh: Duration::from_secs(25),
         alive: Duration::from_mins(1),
         dead_for: Duration::from_secs(20),
+        removed_after: Duration::from_secs(20),
         reap: Duration::from_secs(30),
         is_taken_over: true,
     };
+
+    /// The same where an owner hides for so long what it took and then had in hand: it is to be answered before its queue goes.
+    pub(super) fn hiding(self, visibility_timeout: Duration) -> Self {
+        // when it dies its owner is taken to live for half a minute more
+        let hidden = visibility_timeout.saturating_sub(self.dead_for);
+        Self { removed_after: self.removed_after.max(hidden), ..self }
+    }
 
     /// When to look again where there are so many queues of others. Workers look seldom where they are many, so that together they look
     /// as often as one would: calls about tags are few (AWS, "Amazon SQS quotas").

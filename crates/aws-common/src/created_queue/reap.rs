@@ -62,7 +62,7 @@ impl QueueMaker {
         *others = queues.len();
         for queue in queues {
             // removed at once: an owner that was asleep may refresh its tag while others' are looked at
-            if self.is_dead(&queue).await? {
+            if self.is_dead(&queue, self.purpose.dead_for).await? {
                 reaped += usize::from(self.remove(&queue).await?);
             }
         }
@@ -76,7 +76,7 @@ impl QueueMaker {
     pub async fn look_for_dead(&self) -> Result<usize, BackendError> {
         let mut dead = 0;
         for queue in self.another_instances().await? {
-            dead += usize::from(self.is_dead(&queue).await?);
+            dead += usize::from(self.is_dead(&queue, self.purpose.dead_for).await?);
         }
         Ok(dead)
     }
@@ -109,14 +109,14 @@ impl QueueMaker {
         Ok((output.queue_urls.unwrap_or_default(), output.next_token))
     }
 
-    async fn is_dead(&self, queue: &Queue) -> Result<bool, BackendError> {
+    async fn is_dead(&self, queue: &Queue, dead_for: Duration) -> Result<bool, BackendError> {
         self.pace.turn().await;
         match self.tags(queue).await {
             // another reaper was faster
             Err(error) if error.kind() == ErrorKind::Config => Ok(false),
             tags => {
                 let named = instance_of(queue.url(), &self.plan.prefix);
-                Ok(is_dead(&tags?, named.as_ref(), self.purpose.dead_for, since_epoch()))
+                Ok(is_dead(&tags?, named.as_ref(), dead_for, since_epoch()))
             }
         }
     }
@@ -130,6 +130,10 @@ impl QueueMaker {
             if error.kind() != ErrorKind::Denied {
                 return Ok(false);
             }
+        }
+        // what was in it took its time, in which its worker may have come back; and what that one had in hand may come yet
+        if self.purpose.is_taken_over && !self.is_dead(queue, self.purpose.removed_after).await? {
+            return Ok(false);
         }
         match self.call_delete(queue).await {
             Ok(()) => {

@@ -112,9 +112,9 @@ impl<'poller> Settler<'poller> {
     }
 
     /// # Errors
-    /// `Unavailable` when something was given back.
+    /// `Unavailable` when something was given back, or is to come again to be put with the dead letters.
     pub(super) fn all_settled(&self) -> Result<(), BackendError> {
-        if self.given_back {
+        if self.given_back || !self.doomed.is_empty() {
             let message = "not every request in the queue could be settled";
             return Err(BackendError::new(ErrorKind::Unavailable, "reap", message));
         }

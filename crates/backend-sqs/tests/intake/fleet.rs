@@ -88,6 +88,65 @@ async fn a_dead_workers_queue_stays_while_its_requests_cannot_be_settled() {
     assert_eq!(held(&world.emulator, &dead), 1, "it is looked at again later");
 }
 
+/// The second of two is reaped after the first.
+fn two_in_order() -> [InstanceId; 2] {
+    ["A", "B"].map(|letter| InstanceId::parse(&letter.repeat(22)).unwrap())
+}
+
+#[tokio::test]
+async fn a_worker_that_wakes_while_its_queue_is_reaped_keeps_it() {
+    let emulator = emulator().await;
+    let [first, second] = two_in_order();
+    let asleep = left_behind(&emulator, &first, 60).await;
+    let dead = left_behind(&emulator, &second, 60).await;
+    let (settle, settled) = oneshot::channel();
+    let settlements = VecDeque::from([settled]);
+    let mut world = World::with(emulator, Setup { settlements, ..Setup::default() }).await;
+    world.taken().await;
+    let soon = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() + 60;
+    let wake = world.emulator.client().tag_queue().queue_url(world.emulator.queue_url(&asleep));
+    wake.tags("mcp-proxy-alive-until", soon.to_string()).send().await.unwrap();
+    settle.send(Settled::Done).unwrap();
+    eventually(|| world.emulator.depth(&dead).is_none()).await;
+    assert!(world.emulator.depth(&asleep).is_some(), "its worker reads it again");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_dead_workers_queue_stays_as_long_as_it_may_hide_what_its_worker_had_in_hand() {
+    let emulator = emulator().await;
+    let [first, second] = two_in_order();
+    let hiding = left_behind(&emulator, &first, 60).await;
+    let dead = left_behind(&emulator, &second, 600).await;
+    let change = |config: &mut backend_sqs::SqsIntakeConfig| {
+        config.visibility_timeout = Duration::from_mins(5);
+    };
+    let mut world = World::with(emulator, Setup { change, ..Setup::default() }).await;
+    eventually(|| world.emulator.depth(&dead).is_none()).await;
+    assert_eq!(held(&world.emulator, &hiding), 0, "what can be answered is");
+    world.taken().await;
+    assert!(world.emulator.depth(&hiding).is_some());
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_dead_workers_queue_stays_while_a_request_in_it_is_no_dead_letter_yet() {
+    let emulator = emulator().await;
+    let [first, second] = two_in_order();
+    let doomed = left_behind(&emulator, &first, 60).await;
+    let dead = left_behind(&emulator, &second, 60).await;
+    let (settle, settled) = oneshot::channel();
+    let settlements = VecDeque::from([settled]);
+    let mut world = World::with(emulator, Setup { settlements, ..Setup::default() }).await;
+    world.taken().await;
+    // so that it does not come again to be put there
+    world.emulator.deny_to(WORKER, "ChangeMessageVisibility");
+    settle.send(Settled::Dead("it ran out of receives".into())).unwrap();
+    eventually(|| world.emulator.depth(&dead).is_none()).await;
+    assert_eq!(held(&world.emulator, &doomed), 1);
+    world.stop().await;
+}
+
 #[tokio::test]
 async fn a_worker_that_lives_keeps_its_queue() {
     let emulator = emulator().await;
