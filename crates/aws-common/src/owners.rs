@@ -1,8 +1,8 @@
 //! The queues that workers name for the later requests of their sessions, as a proxy sends to them.
 
-use std::sync::{
-    Once,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{Mutex, Once, PoisonError},
+    time::Duration,
 };
 
 use proxy_core::{
@@ -19,6 +19,9 @@ use crate::{
     sender_pool::SenderPool,
 };
 
+/// How long it is not tried again where AWS did not let us send: credentials that had run out are renewed, permissions granted.
+const DENIED_FOR: Duration = Duration::from_mins(5);
+
 /// Sends to the queues of workers, as far as that is allowed.
 #[derive(Debug)]
 pub struct Owners {
@@ -26,14 +29,14 @@ pub struct Owners {
     pool: SenderPool,
     /// What kept a session's messages with the queue or topic that all workers read, said once.
     refused: Once,
-    /// AWS did not let us send to one: then it is not tried again.
-    denied: AtomicBool,
+    /// When AWS last did not let us send to one.
+    denied: Mutex<Option<Instant>>,
 }
 
 impl Owners {
     /// Sends to the queues that the rules allow.
     pub fn new(rules: AddressRules, pool: SenderPool) -> Self {
-        Self { rules, pool, refused: Once::new(), denied: AtomicBool::new(false) }
+        Self { rules, pool, refused: Once::new(), denied: Mutex::default() }
     }
 
     /// Which queues may be sent to: those that the setting `owner_allow` names, else those near the one at `queue_url`.
@@ -66,7 +69,7 @@ impl Owners {
                 );
             });
         }
-        (allowed && !self.denied.load(Ordering::Relaxed)).then_some(owner)
+        (allowed && !self.is_denied()).then_some(owner)
     }
 
     /// Sends a message to the worker that has its session, where that named a queue that may be written to, otherwise by `shared`, which
@@ -84,9 +87,7 @@ impl Owners {
         let Some(owner) = self.of(remote) else { return shared.send(message, deadline).await };
         match self.send(owner, message.clone(), deadline).await {
             Err(error) if error.kind() == ErrorKind::Denied => {
-                if !self.denied.swap(true, Ordering::Relaxed) {
-                    tracing::warn!(error = %error, "workers' queues cannot be sent to: requests go by the one that all workers read");
-                }
+                self.deny(&error);
                 shared.send(message, deadline).await
             }
             sent => sent,
@@ -113,9 +114,57 @@ impl Owners {
     pub async fn close(&self) {
         self.pool.close().await;
     }
+
+    fn is_denied(&self) -> bool {
+        let denied = *self.denied.lock().unwrap_or_else(PoisonError::into_inner);
+        denied.is_some_and(|denied| denied.elapsed() < DENIED_FOR)
+    }
+
+    fn deny(&self, error: &BackendError) {
+        let before = self.denied.lock().unwrap_or_else(PoisonError::into_inner).replace(Instant::now());
+        if before.is_none_or(|before| before.elapsed() >= DENIED_FOR) {
+            tracing::warn!(error = %error, "workers' queues cannot be sent to: requests go by the one that all workers read");
+        }
+    }
 }
 
 fn gone(error: BackendError) -> BackendError {
     let message = "the worker that has this session is no more: initialize again";
     BackendError::new(ErrorKind::SessionGone, "send", message).with_source(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use aws_sdk_sqs::{
+        Client,
+        config::{BehaviorVersion, Config},
+    };
+    use prometheus_client::registry::Registry;
+    use proxy_core::{
+        BackendMetrics,
+        backend::Peer,
+        id::{InstanceId, RouteKey},
+    };
+
+    use super::*;
+
+    const REQUESTS: &str = "https://sqs.eu-west-1.amazonaws.com/1/requests";
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_denied_once_is_tried_again_later() {
+        let client = Client::from_conf(Config::builder().behavior_version(BehaviorVersion::latest()).build());
+        let metrics = BackendMetrics::new("sqs", &mut Registry::default());
+        let pool = SenderPool::new(client, REQUESTS, 1024, "the worker's queue", metrics);
+        let owners = Owners::new(Owners::rules(None, REQUESTS, None).unwrap(), pool);
+        let owner = REQUESTS.replace("requests", "mcp-worker-x");
+        let peer = Peer { owner: Some(owner.as_str().into()), ..Peer::default() };
+        let remote = Remote { route: RouteKey::random(&InstanceId::random()), peer: Some(Arc::new(peer)) };
+        assert_eq!(owners.of(&remote), Some(&*owner));
+        owners.deny(&BackendError::new(ErrorKind::Denied, "send", "the token has expired"));
+        assert_eq!(owners.of(&remote), None, "by the queue that all read, for now");
+        tokio::time::advance(DENIED_FOR).await;
+        assert_eq!(owners.of(&remote), Some(&*owner));
+    }
 }
