@@ -27,7 +27,7 @@ struct Arguments {
     /// A short run: fewer and shorter rounds, fewer sessions
     #[arg(long)]
     quick: bool,
-    /// Measure only these: http, hybrid, webhook, sqs, snssqs, memory, program
+    /// Measure only these: http, hybrid, webhook, sqs, snssqs, worker, asyncmcp, memory, program
     #[arg(long, value_name = "WHAT", value_delimiter = ',')]
     only: Vec<Measured>,
     /// The release build of proxy-bin; without it only what needs none is measured

@@ -1,5 +1,6 @@
 //! What is measured.
 
+mod asyncmcp;
 mod binary;
 mod comparison;
 mod http;
@@ -8,6 +9,7 @@ mod memory;
 mod program;
 mod queues;
 mod webhook;
+mod worker;
 
 use std::{
     io::{self, Write as _},
@@ -22,6 +24,9 @@ use crate::{figure::Report, plan::Plan};
 
 /// The access key that the proxy signs with.
 pub(crate) const PROXY_KEY: &str = "proxy";
+
+/// The access key that the worker signs with.
+pub(crate) const WORKER_KEY: &str = "worker";
 
 /// A group of figures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -40,11 +45,24 @@ pub(crate) enum Measured {
     Sqs,
     /// The same over SNS and SQS
     Snssqs,
+    /// The worker: the whole way through it, alone, and its memory
+    Worker,
+    /// asyncmcp's own proxy beside this one
+    Asyncmcp,
 }
 
 impl Measured {
-    pub(crate) const ALL: [Self; 7] =
-        [Self::Http, Self::Hybrid, Self::Webhook, Self::Sqs, Self::Snssqs, Self::Memory, Self::Program];
+    pub(crate) const ALL: [Self; 9] = [
+        Self::Http,
+        Self::Hybrid,
+        Self::Webhook,
+        Self::Sqs,
+        Self::Snssqs,
+        Self::Worker,
+        Self::Asyncmcp,
+        Self::Memory,
+        Self::Program,
+    ];
 
     pub(crate) async fn run(self, plan: &Plan, proxy: Option<&Path>, report: &mut Report) -> Result<()> {
         match (self, proxy) {
@@ -55,6 +73,8 @@ impl Measured {
             (Self::Webhook, Some(proxy)) => webhook::measure(proxy, plan, report).await,
             (Self::Sqs, Some(proxy)) => queues::measure(Transport::Sqs, proxy, plan, report).await,
             (Self::Snssqs, Some(proxy)) => queues::measure(Transport::SnsSqs, proxy, plan, report).await,
+            (Self::Worker, Some(proxy)) => worker::measure(proxy, plan, report).await,
+            (Self::Asyncmcp, Some(proxy)) => asyncmcp::measure(proxy, plan, report).await,
             (left_out, None) => progress(format!("{left_out:?} is left out: there is no --proxy")),
         }
     }

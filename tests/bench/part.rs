@@ -71,6 +71,11 @@ impl Part {
         serde_json::from_str(&line).with_context(|| format!("{} said {line}", self.name))
     }
 
+    /// Its process.
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The bytes that it has in memory.
     pub(crate) fn resident_bytes(&self) -> Result<u64> {
         usage::resident_bytes(self.child.id())

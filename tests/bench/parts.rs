@@ -9,8 +9,12 @@ pub(crate) mod in_flight;
 mod listening;
 mod memory_proxy;
 mod message;
+mod pipes;
 mod posts;
+pub(crate) mod requests;
 mod served;
+mod session_loop;
+mod stdio_server;
 mod streamable_server;
 mod webhook_loop;
 mod webhook_server;
@@ -29,6 +33,8 @@ pub(crate) enum Role {
     BareEcho,
     /// The emulator, and behind it the fastest far end.
     FarEnd,
+    /// The emulator alone.
+    Emulator,
     /// Instead of load and proxy: the same messages straight over queues and topics.
     BareLoop,
     /// A fast Streamable HTTP server.
@@ -37,6 +43,12 @@ pub(crate) enum Role {
     WebhookServer,
     /// Instead of load and proxy: the same messages straight to that server.
     WebhookLoop,
+    /// A fast server on its standard input and output.
+    StdioServer,
+    /// The load straight into the pipes of such servers.
+    Pipes,
+    /// A load of one session, for proxies that have only one.
+    SessionLoop,
     /// The load generator.
     Generator,
 }
@@ -72,18 +84,24 @@ impl Role {
             Self::MemoryProxy => "memory-proxy",
             Self::BareEcho => "bare-echo",
             Self::FarEnd => "far-end",
+            Self::Emulator => "emulator",
             Self::BareLoop => "bare-loop",
             Self::StreamableServer => "streamable-server",
             Self::WebhookServer => "webhook-server",
             Self::WebhookLoop => "webhook-loop",
+            Self::StdioServer => "stdio-server",
+            Self::Pipes => "pipes",
+            Self::SessionLoop => "session-loop",
             Self::Generator => "generator",
         }
     }
 
-    /// What is measured has a runtime as the binary has; the generator is cheaper on one thread.
+    /// What is measured has a runtime as the binary has; loads, and what needs none, are cheaper on one thread.
     fn runtime(self) -> runtime::Builder {
         match self {
-            Self::Generator => runtime::Builder::new_current_thread(),
+            Self::Generator | Self::Pipes | Self::SessionLoop | Self::StdioServer => {
+                runtime::Builder::new_current_thread()
+            }
             _ => runtime::Builder::new_multi_thread(),
         }
     }
@@ -97,11 +115,15 @@ pub(crate) fn run(role: Role, arguments: &Arguments) -> Result<()> {
         match role {
             Role::MemoryProxy => memory_proxy::run().await,
             Role::BareEcho => bare_echo::run().await,
-            Role::FarEnd => far_end::run().await,
+            Role::FarEnd => far_end::run(true).await,
+            Role::Emulator => far_end::run(false).await,
             Role::BareLoop => bare_loop::run(endpoint, to, reply_to, replies).await,
             Role::StreamableServer => streamable_server::run(*events).await,
             Role::WebhookServer => webhook_server::run().await,
             Role::WebhookLoop => webhook_loop::run(server_url).await,
+            Role::StdioServer => stdio_server::run(),
+            Role::Pipes => pipes::run().await,
+            Role::SessionLoop => session_loop::run(server_url).await,
             Role::Generator => generator::run().await,
         }
     });

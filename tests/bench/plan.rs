@@ -7,6 +7,8 @@ use std::time::Duration;
 pub(crate) struct Plan {
     /// How often the proxy and the bare echo take turns.
     pub(crate) rounds: usize,
+    /// The same of longer ways, of which there are more.
+    pub(crate) rounds_of_ways: usize,
     /// How long calls are made before they count.
     pub(crate) warm_up: Duration,
     /// How long calls count, each time.
@@ -23,6 +25,7 @@ impl Plan {
     pub(crate) fn full() -> Self {
         Self {
             rounds: 5,
+            rounds_of_ways: 3,
             warm_up: Duration::from_millis(500),
             duration: Duration::from_secs(2),
             idle_sessions: vec![1_000, 10_000],
@@ -35,6 +38,7 @@ impl Plan {
     pub(crate) fn quick() -> Self {
         Self {
             rounds: 2,
+            rounds_of_ways: 1,
             warm_up: Duration::from_millis(200),
             duration: Duration::from_millis(700),
             idle_sessions: vec![1_000],

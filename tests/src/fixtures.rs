@@ -101,6 +101,20 @@ pub async fn server(served: &Served) -> Result<(Process, String)> {
     Ok((process, url))
 }
 
+/// Whether asyncmcp was installed.
+pub fn are_installed() -> bool {
+    installed("asyncmcp/bin/python").exists()
+}
+
+/// asyncmcp's own proxy, on this port of this machine, ready to serve: from this queue of requests to this one of answers.
+pub async fn asyncmcp_proxy(endpoint: &str, requests: &str, answers: &str, port: u16) -> Result<Process> {
+    let mut command = python();
+    command.arg(source("proxy_asyncmcp.py")).args([endpoint, requests, answers, &port.to_string()]);
+    let mut process = Process::start("asyncmcp's proxy", &mut command)?;
+    process.wait_for("that it runs", |line| line.contains("Uvicorn running on").then_some(())).await?;
+    Ok(process)
+}
+
 /// A server of the Model Context Protocol project that is published on npm, with these arguments.
 pub fn node_server(name: &str, arguments: &[&str]) -> worker::Server {
     let path = |path: PathBuf| path.to_string_lossy().into_owned();

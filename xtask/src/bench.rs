@@ -18,7 +18,7 @@ pub(crate) fn run(quick: bool, only: &[String], record: bool) -> Result<()> {
     Invocation::cargo(["build", "--release", "--package", "proxy-bin"]).run()?;
     let bench = ["bench", "--package", "e2e", "--bench", "speed"];
     Invocation::cargo(bench).argument("--no-run").run()?;
-    println!("[2/2] measuring: about {}", if quick { "a minute" } else { "ten minutes" });
+    println!("[2/2] measuring: about {}", if quick { "three minutes" } else { "twenty minutes" });
     let target = target();
     let figures = target.join("bench.md");
     let mut measure = Invocation::cargo(bench)

@@ -27,7 +27,7 @@ enum Task {
         /// A short run, to compare two builds by
         #[arg(long)]
         quick: bool,
-        /// Only some of: http, hybrid, webhook, sqs, snssqs, memory, program
+        /// Only some of: http, hybrid, webhook, sqs, snssqs, worker, asyncmcp, memory, program
         #[arg(long, value_delimiter = ',')]
         only: Vec<String>,
         /// Write the figures of a whole run into docs/BENCHMARKS.md

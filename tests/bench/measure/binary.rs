@@ -12,7 +12,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use super::PROXY_KEY;
+use super::{PROXY_KEY, WORKER_KEY};
 use crate::part::Part;
 
 /// How long it may take until it serves.
@@ -38,6 +38,28 @@ pub(super) async fn start(proxy: &Path, settings: &[(&str, &str)]) -> Result<(Pa
         sleep(Duration::from_millis(50)).await;
     }
     Ok((binary, address))
+}
+
+/// Starts a worker with these arguments before the command that it serves, if it starts one, and waits until it serves. It takes as many
+/// sessions as are opened here, and keeps them.
+pub(super) async fn start_worker(proxy: &Path, arguments: &[&str], command: &[&str]) -> Result<Part> {
+    let admin = free_address()?.to_string();
+    let mut all = vec!["worker", "--admin", &admin, "--max-sessions", "20000"];
+    all.extend(arguments);
+    if !command.is_empty() {
+        all.push("--");
+        all.extend(command);
+    }
+    let variables =
+        [("AWS_ACCESS_KEY_ID", WORKER_KEY), ("AWS_SECRET_ACCESS_KEY", "secret"), ("AWS_REGION", "us-east-1")];
+    let worker = Part::program(proxy, &all, &variables)?;
+    let ready = format!("http://{admin}/readyz");
+    let give_up = Instant::now() + START;
+    while !reqwest::get(&ready).await.is_ok_and(|response| response.status().is_success()) {
+        anyhow::ensure!(Instant::now() < give_up, "the worker does not get ready");
+        sleep(Duration::from_millis(50)).await;
+    }
+    Ok(worker)
 }
 
 /// An address that is free now; the binary says only in its log which port it took.

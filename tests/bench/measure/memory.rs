@@ -105,7 +105,7 @@ async fn sessions_with_a_stream_to_the_server(plan: &Plan, proxy: &Path, report:
 }
 
 /// Waits until the server has so many streams open.
-async fn streams_are_open(server: &mut Part, count: usize) -> Result<()> {
+pub(super) async fn streams_are_open(server: &mut Part, count: usize) -> Result<()> {
     let give_up = Instant::now() + OPENING;
     loop {
         let open: usize = server.ask(&())?;
@@ -118,12 +118,12 @@ async fn streams_are_open(server: &mut Part, count: usize) -> Result<()> {
 }
 
 /// As many as are asked for and may be open.
-fn most_streams(plan: &Plan) -> Result<usize> {
+pub(super) fn most_streams(plan: &Plan) -> Result<usize> {
     let limit = usage::open_files_limit()?;
     Ok(plan.streams.min(limit.saturating_sub(OTHER_FILES)))
 }
 
-fn each(without: u64, with: u64, count: usize) -> f64 {
+pub(super) fn each(without: u64, with: u64, count: usize) -> f64 {
     float(with.saturating_sub(without)) / float(count as u64)
 }
 

@@ -14,6 +14,7 @@ use crate::{
         far_end::{ApiCalls, Ready},
         generator::{self, Calls},
         in_flight::{Done, Request},
+        requests::Kind,
     },
     plan::Plan,
 };
@@ -104,7 +105,7 @@ impl Transport {
     }
 
     /// Where the bare loop sends, and where it has its answers sent.
-    fn loop_arguments(self, ready: &Ready) -> [&str; 8] {
+    pub(super) fn loop_arguments(self, ready: &Ready) -> [&str; 8] {
         let (to, reply_to) = match self {
             Self::Sqs => (&ready.requests, &ready.bare_replies),
             Self::SnsSqs => (&ready.request_topic, &ready.response_topic),
@@ -169,7 +170,7 @@ impl Parts {
         let (cpu, others) = (self.bare_loop.cpu_time()?, self.far_end.cpu_time()?);
         let (warm_up, duration) = (plan.warm_up, plan.duration);
         let Done { made, per_second } =
-            self.bare_loop.ask(&Request { in_flight: IN_FLIGHT, warm_up, duration })?;
+            self.bare_loop.ask(&Request { in_flight: IN_FLIGHT, kind: Kind::Call, warm_up, duration })?;
         let cpu = self.bare_loop.cpu_time()?.saturating_sub(cpu);
         let others = self.far_end.cpu_time()?.saturating_sub(others);
         Ok(Ceiling { per_second, cpu: each(cpu, made), cpu_of_all: each(cpu + others, made) })

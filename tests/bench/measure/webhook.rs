@@ -11,6 +11,7 @@ use crate::{
     parts::{
         Role,
         in_flight::{Done, Request},
+        requests::Kind,
     },
     plan::Plan,
 };
@@ -29,7 +30,8 @@ pub(super) async fn measure(proxy: &Path, plan: &Plan, report: &mut Report) -> R
             progress(format!("webhook, {connections} connections, round {round} of {}", plan.rounds))?;
             proxy.load(&mut generator, plan, connections)?;
             let before = bare_loop.cpu_time()?;
-            let request = Request { in_flight: connections, warm_up: plan.warm_up, duration: plan.duration };
+            let (warm_up, duration) = (plan.warm_up, plan.duration);
+            let request = Request { in_flight: connections, kind: Kind::Call, warm_up, duration };
             let done: Done = bare_loop.ask(&request)?;
             let used = bare_loop.cpu_time()?.saturating_sub(before);
             ceilings.push((done, used.as_secs_f64() * 1e6 / float(done.made)));

@@ -1,7 +1,10 @@
 //! What the emulator and the far end can carry at most: the proxy's messages in the proxy's batches, with neither proxy nor HTTP
-//! clients.
+//! clients. In front of a worker: what the worker can carry.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use anyhow::{Result, ensure};
 use tokio::{sync::Semaphore, task::JoinSet, time::Instant};
@@ -9,15 +12,13 @@ use tokio::{sync::Semaphore, task::JoinSet, time::Instant};
 use super::{
     asked::Asked,
     in_flight::{Done, Request},
+    requests::{INITIALIZED, Kind, SESSION_COUNT, initialize, session},
     wire::{Destination, Entry, LARGEST_BATCH, LONGEST_WAIT, Source},
 };
 use crate::part::say;
 
 /// The access key that it signs with.
 const KEY: &str = "bare-loop";
-
-/// As long as a route key.
-pub(super) const SESSION: &str = "bareloopbareloopbarelo.bareloopbareloopbarelo";
 
 /// How many receives are in flight: with one alone the processors would wait for it.
 const RECEIVES: usize = 2;
@@ -26,6 +27,8 @@ const RECEIVES: usize = 2;
 struct BareLoop {
     requests: Destination,
     replies: Source,
+    /// The number of the next request: an id that comes twice would be the same call.
+    sent: AtomicU64,
 }
 
 /// Sends to the queue or topic `to`, is answered by way of `reply_to`, and reads `replies`.
@@ -33,8 +36,11 @@ pub(super) async fn run(endpoint: &str, to: &str, reply_to: &str, replies: &str)
     let bare = Arc::new(BareLoop {
         requests: Destination::new(endpoint, KEY, to),
         replies: Source::new(endpoint, KEY, replies),
+        sent: AtomicU64::new(1),
     });
-    bare.initialize(reply_to).await?;
+    for number in 0..SESSION_COUNT {
+        bare.open(&session(number), reply_to).await?;
+    }
     say(&())?;
     let mut asked = Asked::listen();
     while let Some(request) = asked.next().await? {
@@ -44,24 +50,28 @@ pub(super) async fn run(endpoint: &str, to: &str, reply_to: &str, replies: &str)
 }
 
 impl BareLoop {
-    async fn initialize(&self, reply_to: &str) -> Result<()> {
+    async fn open(&self, session: &str, reply_to: &str) -> Result<()> {
         let parameter = if reply_to.starts_with("arn:") { "client_topic_arn" } else { "response_queue_url" };
-        let body = format!(
-            r#"{{"jsonrpc":"2.0","id":"{SESSION}:0","method":"initialize","params":{{"{parameter}":"{reply_to}"}}}}"#
-        );
-        self.requests.send(vec![Entry { body, attributes: attributes("initialize", SESSION) }]).await?;
+        let id = format!("{session}:0");
+        let body = initialize(&id, &format!(r#""{parameter}":"{reply_to}""#));
+        self.requests
+            .send(vec![Entry { body, attributes: attributes("initialize", session, Some(&id)) }])
+            .await?;
         let answers = self.replies.receive(LONGEST_WAIT).await?;
         ensure!(answers.len() == 1, "initialize was not answered");
-        self.replies.delete(&answers).await
+        self.replies.delete(&answers).await?;
+        let method = "notifications/initialized";
+        let attributes = attributes(method, session, None);
+        self.requests.send(vec![Entry { body: INITIALIZED.to_owned(), attributes }]).await
     }
 
     async fn measure(self: Arc<Self>, request: Request) -> Result<Done> {
-        let Request { in_flight, warm_up, duration } = request;
+        let Request { in_flight, kind, warm_up, duration } = request;
         let start = Instant::now() + warm_up;
         let end = start + duration;
         let places = Arc::new(Semaphore::new(in_flight));
         let mut sending = JoinSet::new();
-        sending.spawn(Arc::clone(&self).send_all(Arc::clone(&places)));
+        sending.spawn(Arc::clone(&self).send_all(Arc::clone(&places), kind, in_flight));
         let receivers = (0..RECEIVES).map(|_| Arc::clone(&self).receive_until(start, end, &places));
         let received = futures_util::future::try_join_all(receivers).await?;
         sending.shutdown().await;
@@ -99,19 +109,18 @@ impl BareLoop {
     }
 
     /// Sends a batch whenever there are places for one.
-    async fn send_all(self: Arc<Self>, places: Arc<Semaphore>) -> Result<()> {
+    async fn send_all(self: Arc<Self>, places: Arc<Semaphore>, kind: Kind, in_flight: usize) -> Result<()> {
+        let batch = u32::try_from(in_flight)?.min(LARGEST_BATCH.unsigned_abs());
         let mut sending = JoinSet::new();
-        let mut number = 0_u64;
         loop {
-            places.acquire_many(LARGEST_BATCH.unsigned_abs()).await?.forget();
+            places.acquire_many(batch).await?.forget();
             let mut entries = Vec::new();
-            for _ in 0..LARGEST_BATCH {
-                number += 1;
-                let id = format!("{SESSION}:{number}");
-                let body = format!(
-                    r#"{{"jsonrpc":"2.0","id":"{id}","method":"tools/call","params":{{"name":"echo","arguments":{{"text":"the text of a call of the tool echo, number {number:020}"}}}}}}"#
-                );
-                entries.push(Entry { body, attributes: attributes("tools/call", &id) });
+            for _ in 0..batch {
+                let number = self.sent.fetch_add(1, Ordering::Relaxed);
+                let session = session(usize::try_from(number)?);
+                let id = format!("{session}:{number}");
+                let body = kind.request(&id, number);
+                entries.push(Entry { body, attributes: attributes(kind.method(), &session, Some(&id)) });
             }
             let bare = Arc::clone(&self);
             sending.spawn(async move { bare.requests.send(entries).await });
@@ -134,15 +143,15 @@ impl BareLoop {
     }
 }
 
-/// The attributes that the proxy puts on a request.
-fn attributes(method: &str, id: &str) -> Vec<(&'static str, String)> {
+/// The attributes that the proxy puts on a message; only a request has an id.
+fn attributes(method: &str, session: &str, id: Option<&str>) -> Vec<(&'static str, String)> {
     let attributes = [
-        ("MessageType", "jsonrpc"),
+        ("MessageType", Some("jsonrpc")),
         ("RequestId", id),
-        ("Method", method),
-        ("SessionId", SESSION),
-        ("ClientId", KEY),
-        ("ProtocolVersion", "2025-11-25"),
+        ("Method", Some(method)),
+        ("SessionId", Some(session)),
+        ("ClientId", Some(KEY)),
+        ("ProtocolVersion", Some("2025-11-25")),
     ];
-    attributes.map(|(name, value)| (name, value.to_owned())).to_vec()
+    attributes.into_iter().filter_map(|(name, value)| Some((name, value?.to_owned()))).collect()
 }

@@ -10,7 +10,7 @@ use testkit::emulator::Emulator;
 use tokio::task::JoinSet;
 
 use self::server::Server;
-use super::{asked::Asked, bare_loop::SESSION};
+use super::{asked::Asked, requests::SESSIONS};
 use crate::part::say;
 
 /// The access key that the server signs with, so that its calls are told apart.
@@ -37,13 +37,14 @@ pub(crate) struct Ready {
 /// API calls so far: how often each action was called, by access key.
 pub(crate) type ApiCalls = BTreeMap<String, BTreeMap<String, u64>>;
 
-pub(super) async fn run() -> Result<()> {
+/// `serves`: with the server; without it something else reads the queue.
+pub(super) async fn run(serves: bool) -> Result<()> {
     let emulator = Emulator::start().await?;
     let ready = set_up(&emulator)?;
     let server = Arc::new(Server::new(&ready.endpoint, FAR_END_KEY, &ready.requests));
     say(&ready)?;
     let mut tasks = JoinSet::new();
-    for _ in 0..RECEIVES {
+    for _ in 0..if serves { RECEIVES } else { 0 } {
         tasks.spawn(Arc::clone(&server).run());
     }
     let mut asked = Asked::listen();
@@ -66,7 +67,7 @@ fn set_up(emulator: &Emulator) -> Result<Ready> {
     let bare_replies = emulator.create_queue("bare-loop-replies", &[])?;
     let response_topic = emulator.create_topic("responses", &[])?;
     emulator.let_send(&[&response_topic], &bare_replies)?;
-    let own = format!(r#"{{"SessionId":[{{"prefix":"{SESSION}"}}]}}"#);
+    let own = format!(r#"{{"SessionId":[{{"prefix":"{SESSIONS}"}}]}}"#);
     emulator.subscribe(&response_topic, &bare_replies, true, Some(&own))?;
     Ok(Ready { endpoint: emulator.endpoint_url(), requests, request_topic, response_topic, bare_replies })
 }

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
-use testkit::load::{Load, McpClient, OpenStream, Session, Target};
+use testkit::load::{Latencies, Load, McpClient, OpenStream, Session, Target};
 
 use super::asked::Asked;
 use crate::part::say;
@@ -59,13 +59,18 @@ pub(super) async fn run() -> Result<()> {
 }
 
 async fn load(load: &Load) -> Result<Calls> {
-    let mut report = load.run().await?;
-    Ok(Calls {
-        made: report.made,
-        per_second: report.calls_per_second(),
-        p50: report.latencies.quantile(0.5),
-        p99: report.latencies.quantile(0.99),
-    })
+    let report = load.run().await?;
+    Ok(Calls::of(report.made, report.latencies, report.elapsed))
+}
+
+impl Calls {
+    /// All that were made, and the latencies of those that count and were made in this time.
+    pub(super) fn of(made: u64, mut latencies: Latencies, time: Duration) -> Self {
+        #[expect(clippy::cast_precision_loss, reason = "nobody makes 2^52 calls")]
+        let count = latencies.count() as f64;
+        let (p50, p99) = (latencies.quantile(0.5), latencies.quantile(0.99));
+        Self { made, per_second: count / time.as_secs_f64(), p50, p99 }
+    }
 }
 
 impl Kept {

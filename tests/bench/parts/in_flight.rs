@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::requests::Kind;
+
 /// To keep calls in flight for a while. Answered with [`Done`].
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Request {
     pub(crate) in_flight: usize,
+    pub(crate) kind: Kind,
     pub(crate) warm_up: Duration,
     pub(crate) duration: Duration,
 }

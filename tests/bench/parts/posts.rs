@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 use axum::{
     body::{Body, Bytes},
-    http::{HeaderMap, HeaderName, HeaderValue, Request, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header},
 };
 use http_body_util::BodyExt as _;
 use hyper_util::{
@@ -25,13 +25,14 @@ impl Posts {
     }
 
     /// Posts this and reads what comes of it.
-    pub(super) async fn post(&self, url: &str, headers: HeaderMap, body: String) -> Result<Bytes> {
+    pub(super) async fn post(&self, url: &str, headers: HeaderMap, body: String) -> Result<Response<Bytes>> {
         let mut request = Request::post(url).body(Body::from(body))?;
         *request.headers_mut() = headers;
         request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let response = self.0.request(request).await?;
         let status = response.status();
         ensure!(status.is_success(), "{url} answered with {status}");
-        Ok(response.into_body().collect().await?.to_bytes())
+        let (head, body) = response.into_parts();
+        Ok(Response::from_parts(head, body.collect().await?.to_bytes()))
     }
 }

@@ -2,7 +2,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -26,11 +29,11 @@ use super::{
     listening::Listening,
     message::Message,
     posts::{Posts, SESSION},
+    requests::{INITIALIZED, Kind, SESSION_COUNT, initialize, session},
 };
 use crate::part::say;
 
-/// As long as a route key, and as the path of a callback with its secret.
-const SESSION_ID: &str = "bareloopbareloopbarelo.bareloopbareloopbarelo";
+/// As long as the path of a callback with its secret.
 const PATH: &str =
     "/callback/bareloopbareloopbarelo.bareloopbareloopbarelo/bareloopbareloopbareloopbareloopbareloopba";
 
@@ -44,6 +47,8 @@ struct WebhookLoop {
     posts: Posts,
     server_url: String,
     waiting: Arc<Waiting>,
+    /// The number of the next request: an id that comes twice would be the same call.
+    sent: AtomicU64,
 }
 
 pub(super) async fn run(server_url: &str) -> Result<()> {
@@ -53,11 +58,11 @@ pub(super) async fn run(server_url: &str) -> Result<()> {
     let router = Router::new().route(PATH, post(take)).with_state(Arc::clone(&waiting));
     let mut serving = JoinSet::new();
     serving.spawn(listening.serve(router));
-    let bare = Arc::new(WebhookLoop { posts: Posts::new(), server_url: server_url.to_owned(), waiting });
-    let initialize = format!(
-        r#"{{"jsonrpc":"2.0","id":"{SESSION_ID}:0","method":"initialize","params":{{"_meta":{{"webhookUrl":"{reply_url}"}}}}}}"#
-    );
-    bare.call(format!("{SESSION_ID}:0"), "initialize", initialize).await?;
+    let (posts, sent) = (Posts::new(), AtomicU64::new(1));
+    let bare = Arc::new(WebhookLoop { posts, server_url: server_url.to_owned(), waiting, sent });
+    for number in 0..SESSION_COUNT {
+        bare.open(&session(number), &reply_url).await?;
+    }
     say(&())?;
     let mut asked = Asked::listen();
     while let Some(request) = asked.next().await? {
@@ -78,12 +83,12 @@ async fn take(State(waiting): State<Arc<Waiting>>, body: Bytes) -> StatusCode {
 
 impl WebhookLoop {
     async fn measure(self: Arc<Self>, request: Request) -> Result<Done> {
-        let Request { in_flight, warm_up, duration } = request;
+        let Request { in_flight, kind, warm_up, duration } = request;
         let start = Instant::now() + warm_up;
         let end = start + duration;
         let mut calling = JoinSet::new();
         for caller in 0..in_flight {
-            calling.spawn(Arc::clone(&self).call_until(caller, start, end));
+            calling.spawn(Arc::clone(&self).call_until(session(caller), kind, start, end));
         }
         let (mut made, mut counted) = (0, 0_u32);
         while let Some(ended) = calling.join_next().await {
@@ -95,15 +100,20 @@ impl WebhookLoop {
     }
 
     /// Calls until `end`. Returns how many answers came in all, and how many from `start` on.
-    async fn call_until(self: Arc<Self>, caller: usize, start: Instant, end: Instant) -> Result<(u64, u32)> {
+    async fn call_until(
+        self: Arc<Self>,
+        session: String,
+        kind: Kind,
+        start: Instant,
+        end: Instant,
+    ) -> Result<(u64, u32)> {
         let (mut made, mut counted) = (0_u64, 0);
         while Instant::now() < end {
             made += 1;
-            let id = format!("{SESSION_ID}:{}", caller * 10_000_000 + usize::try_from(made)?);
-            let body = format!(
-                r#"{{"jsonrpc":"2.0","id":"{id}","method":"tools/call","params":{{"name":"echo","arguments":{{"text":"the text of a call of the tool echo, number {made:020}"}}}}}}"#
-            );
-            self.call(id, "tools/call", body).await?;
+            let number = self.sent.fetch_add(1, Ordering::Relaxed);
+            let id = format!("{session}:{number}");
+            let body = kind.request(&id, number);
+            self.call(&session, id, kind.method(), body).await?;
             if (start..end).contains(&Instant::now()) {
                 counted += 1;
             }
@@ -111,22 +121,35 @@ impl WebhookLoop {
         Ok((made, counted))
     }
 
+    /// The handshake of a session.
+    async fn open(&self, session: &str, reply_url: &str) -> Result<()> {
+        let id = format!("{session}:0");
+        let body = initialize(&id, &format!(r#""_meta":{{"webhookUrl":"{reply_url}"}}"#));
+        self.call(session, id, "initialize", body).await?;
+        let method = "notifications/initialized";
+        let headers = headers(session, None, method)?;
+        self.posts.post(&self.server_url, headers, INITIALIZED.to_owned()).await?;
+        Ok(())
+    }
+
     /// Posts a request, reads the receipt, and waits for the answer.
-    async fn call(&self, id: String, method: &'static str, body: String) -> Result<()> {
+    async fn call(&self, session: &str, id: String, method: &'static str, body: String) -> Result<()> {
         let (answered, answer) = oneshot::channel();
-        let headers = headers(&id, method)?;
+        let headers = headers(session, Some(&id), method)?;
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).insert(id, answered);
         self.posts.post(&self.server_url, headers, body).await?;
         timeout(PATIENCE, answer).await.context("no answer came")?.context("an answer was dropped")
     }
 }
 
-/// The headers that the proxy puts on a request.
-fn headers(id: &str, method: &'static str) -> Result<HeaderMap> {
+/// The headers that the proxy puts on a message; only a request has an id.
+fn headers(session: &str, id: Option<&str>, method: &'static str) -> Result<HeaderMap> {
     let mut headers = HeaderMap::new();
-    headers.insert(SESSION, HeaderValue::from_static(SESSION_ID));
-    headers.insert("x-client-id", HeaderValue::from_static(SESSION_ID));
-    headers.insert("x-request-id", HeaderValue::from_str(id)?);
+    headers.insert(SESSION, HeaderValue::from_str(session)?);
+    headers.insert("x-client-id", HeaderValue::from_str(session)?);
+    if let Some(id) = id {
+        headers.insert("x-request-id", HeaderValue::from_str(id)?);
+    }
     headers.insert("x-method", HeaderValue::from_static(method));
     headers.insert("x-protocol-version", HeaderValue::from_static("2025-11-25"));
     Ok(headers)
