@@ -12,7 +12,7 @@ pub enum Refusal {
     #[error("there is no such session: initialize again")]
     SessionNotFound,
     /// As many sessions as are allowed are open.
-    #[error("the proxy holds as many sessions as it may: try again later")]
+    #[error("as many sessions are open as may be: try again later")]
     TooManySessions,
     /// As many requests as may wait for a session do so; without sessions of the clients' own (`stateless = true`).
     #[error("as many requests as may wait for the server do so: try again later")]
@@ -21,7 +21,7 @@ pub enum Refusal {
     #[error("the session has as many requests in flight as it may: wait for answers first")]
     TooManyExchanges,
     /// Undelivered messages take all the memory that they may.
-    #[error("the proxy is at its memory limit: try again later")]
+    #[error("the memory limit is reached: try again later")]
     OutOfMemory,
     /// The proxy is shutting down.
     #[error("the proxy is shutting down: try again later")]
