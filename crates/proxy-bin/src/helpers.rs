@@ -1,6 +1,6 @@
 //! What a worker starts of this program beside itself, before anything else of it runs: no command line is read, no runtime begun.
 
-use std::{env, ffi::OsString, io, process::ExitCode};
+use std::{ffi::OsString, io, process::ExitCode};
 
 use worker::children::{self, Launcher};
 
@@ -23,5 +23,15 @@ pub fn helper(arguments: impl IntoIterator<Item = OsString>) -> Option<ExitCode>
 
 /// How a worker starts its helpers.
 pub(crate) fn launcher() -> io::Result<Launcher> {
-    Ok(Launcher { program: env::current_exe()?, launch: vec![LAUNCH.into()], watch: vec![WATCH.into()] })
+    Launcher::of_this_program([LAUNCH], [WATCH])
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn helpers_are_of_the_program_that_runs_whatever_its_file_is_by_then() {
+        assert_eq!(launcher().unwrap().program, std::path::Path::new("/proc/self/exe"));
+    }
 }
