@@ -55,7 +55,8 @@ fn exposure(settings: &IntakeSettings<'_>) -> Check {
     }
 }
 
-/// Whether what listens there already is a worker: it says in JSON-RPC that it takes no PUT.
+/// Whether what listens there already is a worker: it says in JSON-RPC that it takes no PUT, or none without its token or for this host.
+/// The token is not shown: another program may have the address.
 async fn is_worker(settings: &IntakeSettings<'_>, own: Option<Client>) -> bool {
     let Ok(client) = HttpClient::new(settings.timeout, HeaderMap::new(), own) else { return false };
     let mut url = settings.listen;
@@ -63,17 +64,14 @@ async fn is_worker(settings: &IntakeSettings<'_>, own: Option<Client>) -> bool {
         url.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
     }
     let url = format!("http://{url}{}", settings.path);
-    let request = || {
-        let request = client.request(Method::PUT, &url).timeout(settings.timeout);
-        match settings.auth_token {
-            Some(token) => request.bearer_auth(token.expose()),
-            None => request,
-        }
-    };
+    let request = || client.request(Method::PUT, &url).timeout(settings.timeout);
     let answer = async {
         let mut response = client.send("check", Instant::now(), request).await.ok()?;
+        let is_refused = matches!(
+            response.status(),
+            StatusCode::METHOD_NOT_ALLOWED | StatusCode::UNAUTHORIZED | StatusCode::MISDIRECTED_REQUEST
+        );
         let body = read_body("check", &mut response, LONGEST_ANSWER).await.ok()?;
-        let is_refused = response.status() == StatusCode::METHOD_NOT_ALLOWED;
         (is_refused && String::from_utf8_lossy(&body).contains("jsonrpc")).then_some(())
     };
     answer.await.is_some()

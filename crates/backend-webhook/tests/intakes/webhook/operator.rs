@@ -1,8 +1,14 @@
 //! What an operator is told.
 
 use backend_webhook::{WebhookIntakeConfig, webhook};
-use proxy_core::operator::{Change, Check, Mode, Verdict};
-use tokio::net::TcpListener;
+use proxy_core::{
+    config::Secret,
+    operator::{Change, Check, Mode, Verdict},
+};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpListener,
+};
 
 use super::{World, configured};
 use crate::desk::in_time;
@@ -48,6 +54,30 @@ async fn doctor_tells_a_worker_from_another_program() {
     config.timeout = std::time::Duration::from_millis(100);
     let checks = doctor(&config).await;
     assert!(matches!(verdict(&checks, "listener"), Verdict::Failed { .. }), "{checks:?}");
+}
+
+#[tokio::test]
+async fn doctor_shows_the_token_to_no_other_program() {
+    let at = |address| {
+        configured(|config| (config.auth_token, config.listen) = (Some(Secret::new("hush")), address))
+    };
+    let world = World::with(at(([127, 0, 0, 1], 0).into())).await;
+    let checks = doctor(&at(world.intake.address())).await;
+    assert!(matches!(verdict(&checks, "listener"), Verdict::Good(_)), "{checks:?}");
+    let other = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let taken = at(other.local_addr().unwrap());
+    let asked = async {
+        let (mut stream, _) = other.accept().await.unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(stream.read_u8().await.unwrap());
+        }
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+        String::from_utf8(head).unwrap()
+    };
+    let (checks, head) = in_time(async { tokio::join!(doctor(&taken), asked) }).await;
+    assert!(matches!(verdict(&checks, "listener"), Verdict::Failed { .. }), "{checks:?}");
+    assert!(!head.contains("hush"), "{head}");
 }
 
 #[tokio::test]
