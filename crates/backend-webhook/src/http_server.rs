@@ -4,6 +4,6 @@ mod body;
 mod listener;
 
 pub(crate) use self::{
-    body::{Unread, discard, read},
+    body::{Unread, discard, read, read_within},
     listener::{LAST_REQUEST, serve},
 };

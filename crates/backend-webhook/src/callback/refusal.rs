@@ -102,6 +102,7 @@ impl From<Unread> for Refusal {
             Unread::TooLarge => Self::TooLarge,
             Unread::Slow => Self::Slow,
             Unread::Broken => Self::Broken,
+            Unread::NoRoom => Self::Busy,
         }
     }
 }

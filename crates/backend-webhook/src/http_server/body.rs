@@ -3,6 +3,7 @@
 use std::{future::poll_fn, pin::Pin, time::Duration};
 
 use axum::body::{Body, Bytes, HttpBody as _};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// Reserved at most on the strength of a `Content-Length`, before anything came.
 const RESERVED_AHEAD: usize = 64 * 1024;
@@ -20,21 +21,37 @@ pub(crate) enum Unread {
     TooLarge,
     Slow,
     Broken,
+    /// As much is being read as may be.
+    NoRoom,
 }
 
 /// Reads the whole body, at most `limit` bytes, from a peer that does not fall silent.
 pub(crate) async fn read(body: &mut Body, limit: usize) -> Result<Vec<u8>, Unread> {
+    read_within(body, limit, &Semaphore::new(Semaphore::MAX_PERMITS)).await
+}
+
+/// The same, where `room` is for the bytes of all the bodies that are being read: what is more than their first 64 KiB.
+pub(crate) async fn read_within(body: &mut Body, limit: usize, room: &Semaphore) -> Result<Vec<u8>, Unread> {
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     if announced > limit {
         return Err(Unread::TooLarge);
     }
     let mut bytes = Vec::with_capacity(announced.min(RESERVED_AHEAD));
+    let mut taken: Option<SemaphorePermit<'_>> = None;
     loop {
         let next = tokio::time::timeout(SILENCE, next_chunk(body)).await;
         let Some(chunk) = next.map_err(|_| Unread::Slow)? else { return Ok(bytes) };
         let chunk = chunk.map_err(|_| Unread::Broken)?;
         if chunk.len() > limit - bytes.len() {
             return Err(Unread::TooLarge);
+        }
+        if bytes.len() + chunk.len() > RESERVED_AHEAD {
+            let more = u32::try_from(chunk.len()).map_err(|_| Unread::TooLarge)?;
+            let more = room.try_acquire_many(more).map_err(|_| Unread::NoRoom)?;
+            match &mut taken {
+                None => taken = Some(more),
+                Some(taken) => taken.merge(more),
+            }
         }
         bytes.extend_from_slice(&chunk);
     }
@@ -75,7 +92,7 @@ async fn next_chunk(body: &mut Body) -> Option<Result<Bytes, axum::Error>> {
 mod tests {
     use std::convert::Infallible;
 
-    use futures_util::stream;
+    use futures_util::{StreamExt as _, stream};
 
     use super::*;
 
@@ -89,6 +106,24 @@ mod tests {
     async fn a_body_of_unknown_length_stops_at_the_limit() {
         let endless = stream::repeat_with(|| Ok::<_, Infallible>("123"));
         assert_eq!(read(&mut Body::from_stream(endless), 8).await, Err(Unread::TooLarge));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn bodies_share_the_room_that_there_is() {
+        let room = Semaphore::new(200 * 1024);
+        let large = || Body::from(vec![b'x'; 150 * 1024]);
+        let unfinished = stream::iter([Ok::<_, Infallible>(vec![b'x'; 100 * 1024])]).chain(stream::pending());
+        let mut slow = Body::from_stream(unfinished);
+        let others = async {
+            tokio::task::yield_now().await;
+            assert_eq!(read_within(&mut large(), usize::MAX, &room).await, Err(Unread::NoRoom));
+            let small = vec![b'x'; RESERVED_AHEAD];
+            let read = read_within(&mut Body::from(small.clone()), usize::MAX, &room).await;
+            assert_eq!(read, Ok(small), "what is small has room always");
+        };
+        let (read, ()) = tokio::join!(read_within(&mut slow, usize::MAX, &room), others);
+        assert_eq!(read, Err(Unread::Slow));
+        assert!(read_within(&mut large(), usize::MAX, &room).await.is_ok(), "it is free again");
     }
 
     #[tokio::test(start_paused = true)]

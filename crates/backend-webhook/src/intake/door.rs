@@ -8,9 +8,13 @@ use std::net::IpAddr;
 use axum::http::{HeaderMap, StatusCode, header, request::Parts, uri::Authority};
 use proxy_core::message::Message;
 use sha2::{Digest as _, Sha256};
+use tokio::sync::Semaphore;
 
 use super::{IntakeSettings, Refusal, refusal::Why, single};
 use crate::http_server;
+
+/// The most bytes of bodies that are being read, over all connections; at least two of the largest messages.
+const ROOM: usize = 256 << 20;
 
 /// The guard of one listener.
 #[derive(Debug)]
@@ -20,6 +24,8 @@ pub(crate) struct Door {
     hosts: Vec<Box<str>>,
     is_loopback: bool,
     max_message: usize,
+    /// For the bytes of all the bodies that are being read.
+    room: Semaphore,
 }
 
 impl Door {
@@ -30,6 +36,9 @@ impl Door {
             hosts: settings.allowed_hosts.iter().map(|host| bare(host).into()).collect(),
             is_loopback: address.is_loopback(),
             max_message: settings.max_message,
+            room: Semaphore::new(
+                ROOM.max(settings.max_message.saturating_mul(2)).min(Semaphore::MAX_PERMITS),
+            ),
         }
     }
 
@@ -48,7 +57,7 @@ impl Door {
     /// # Errors
     /// What is larger than a message may be, does not come, or is none.
     pub(crate) async fn read(&self, body: &mut axum::body::Body) -> Result<Message, Refusal> {
-        let bytes = http_server::read(body, self.max_message).await?;
+        let bytes = http_server::read_within(body, self.max_message, &self.room).await?;
         let not_utf8 = |_| Refusal::from(proxy_core::message::MessageError::NotJson);
         Ok(Message::parse(String::from_utf8(bytes).map_err(not_utf8)?)?)
     }

@@ -156,6 +156,7 @@ impl From<Unread> for Refusal {
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "the message is larger than the worker's max_message",
             ),
+            Unread::NoRoom => Self::full(),
             Unread::Slow => Self::new(Why::Slow, StatusCode::REQUEST_TIMEOUT, "the message did not come"),
             Unread::Broken => Self::new(Why::Broken, StatusCode::BAD_REQUEST, "the message broke off"),
         }
