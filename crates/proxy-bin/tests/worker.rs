@@ -336,6 +336,23 @@ async fn the_doctor_looks_at_a_worker_before_there_is_one() {
     let initialize = checks.iter().find(|check| check["subject"] == "initialize").unwrap();
     assert_eq!(initialize["verdict"], "failed");
     assert!(initialize["remedy"].as_str().unwrap().contains("by hand"), "{initialize}");
+
+    // A program that is not there, or a URL where nobody listens, is said to be at once.
+    for (key, value, remedy) in [
+        ("command", "[\"no-such-program\"]", "by hand"),
+        ("url", "\"http://127.0.0.1:1/mcp\"", "worker.server.url"),
+    ] {
+        let (before, _) = text.split_once("command").unwrap();
+        std::fs::write(&file, format!("{before}{key} = {value}\n")).unwrap();
+        let arguments = ["doctor", "--config", &file, "--json"];
+        let ill =
+            timeout(Duration::from_secs(20), output_of(&arguments)).await.expect("it is not waited for");
+        let report: Value = serde_json::from_slice(&ill.stdout).unwrap();
+        let checks = report["checks"].as_array().unwrap();
+        let failed: Vec<&Value> = checks.iter().filter(|check| check["verdict"] == "failed").collect();
+        assert_eq!(failed.len(), 1, "{report}");
+        assert!(failed[0]["remedy"].as_str().unwrap().contains(remedy), "{report}");
+    }
 }
 
 #[tokio::test]

@@ -125,7 +125,7 @@ async fn look(config: &Config, choice: &BackendChoice, checks: &mut Checks) {
     };
     // From here on a signal is waited for; before, it ends the process, and the next proxies remove what is left behind.
     match started.and_then(|running| Ok((running, Signals::listen()?))) {
-        Ok((running, signals)) => try_out(running, signals, FAR_END, checks).await,
+        Ok((running, signals)) => try_out(running, signals, READY_TIME, FAR_END, checks).await,
         Err(error) if is_address_in_use(&error) => checks.add(Check::warning(
             START,
             format!("{error:#}: a proxy that runs already has it, perhaps, and then its callbacks go there"),
@@ -172,10 +172,18 @@ impl Running {
 }
 
 /// Says hello to the MCP server, and takes the proxy apart again, after a signal too: nothing of it stays at the backend.
-async fn try_out(running: Running, mut signals: Signals, remedy: &'static str, checks: &mut Checks) {
+///
+/// `patience` is for what has to become ready first; where there is none, `remedy` is for what is not, too.
+async fn try_out(
+    running: Running,
+    mut signals: Signals,
+    patience: Duration,
+    remedy: &'static str,
+    checks: &mut Checks,
+) {
     let Running { proxy, shutdown, mut parts } = running;
     let asking = async {
-        match until_ready(&proxy).await {
+        match until_ready(&proxy, patience, remedy).await {
             Ok(()) => handshake(&proxy, remedy, checks).await,
             Err(check) => checks.add(check),
         }
@@ -199,14 +207,17 @@ async fn try_out(running: Running, mut signals: Signals, remedy: &'static str, c
     }
 }
 
-async fn until_ready(proxy: &Arc<Proxy>) -> Result<(), Check> {
-    let deadline = Instant::now() + READY_TIME;
+async fn until_ready(proxy: &Arc<Proxy>, patience: Duration, remedy: &'static str) -> Result<(), Check> {
+    let deadline = Instant::now() + patience;
     loop {
         let Err(error) = proxy.check().await else { return Ok(()) };
+        if patience.is_zero() {
+            return Err(Check::failed(READINESS, error.to_string(), remedy));
+        }
         if Instant::now() >= deadline {
             return Err(Check::failed(
                 READINESS,
-                format!("not ready within {} s: {error}", READY_TIME.as_secs()),
+                format!("not ready within {} s: {error}", patience.as_secs()),
                 "see what it names; a new subscription's filter may take up to 15 minutes, so ask again then",
             ));
         }

@@ -1,6 +1,6 @@
 //! The worker's end: where requests come in, where answers may go, the ledger, and the MCP server itself.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use proxy_core::{id::InstanceId, operator::Check};
 
@@ -33,7 +33,8 @@ pub(super) async fn look(config: &Config, choice: &IntakeChoice, state: Option<&
     let started = Box::pin(Served::connect(&config, InstanceId::random(), None)).await;
     let remedy = if worker.server.url.is_some() { UPSTREAM } else { COMMAND };
     match started.and_then(|served| Ok((Running::over(served.alone(&config)), Signals::listen()?))) {
-        Ok((running, signals)) => try_out(running, signals, remedy, checks).await,
+        // Nothing about a server becomes ready by being waited for.
+        Ok((running, signals)) => try_out(running, signals, Duration::ZERO, remedy, checks).await,
         Err(error) => {
             let remedy = "look at the setting that it names";
             checks.add(Check::failed(START, format!("{error:#}"), remedy));
