@@ -67,7 +67,7 @@ pub struct DemoSettings {
     #[arg(long, value_name = "NAME", default_value = BackendTables::NAMES[0], value_parser = known_backend)]
     pub backend: String,
     /// Let the proxy listen on this port of 127.0.0.1, and what lies between on the next; 0 takes free ones
-    #[arg(long, value_name = "PORT", default_value_t = 8080)]
+    #[arg(long, value_name = "PORT", default_value_t = 8080, value_parser = clap::value_parser!(u16).range(..i64::from(u16::MAX)))]
     pub port: u16,
     /// End after the call that is shown
     #[arg(long)]

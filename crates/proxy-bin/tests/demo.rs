@@ -72,6 +72,15 @@ async fn a_port_that_is_taken_is_named_with_the_remedy() {
     }
 }
 
+#[tokio::test]
+async fn the_last_port_has_no_next_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = output(folder.path(), &["--once", "--port", "65535"]).await;
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("65535 is not in 0..65535"), "{said}");
+}
+
 /// What is printed for Claude Desktop is taken at its word.
 #[tokio::test]
 #[cfg(unix)]

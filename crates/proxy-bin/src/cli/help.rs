@@ -25,7 +25,7 @@ SIGTERM or Ctrl-C lets requests in flight finish; a second one ends the process 
 
 pub(super) const AFTER_STDIO_HELP: &str = "\
 What desktop clients and editors start: one client, MCP on standard input and output, logs on standard error.
-The end of the input ends the process. So does, with exit code 1, the loss of the session with the server,
+The end of the input ends the process. So does, with exit code 1, the loss of the session with the server, \
 since a new connection is what a client initializes again.
 
 Examples:
@@ -37,7 +37,7 @@ For Claude Desktop, in claude_desktop_config.json:
       \"command\": \"proxy-bin\", \"args\": [\"stdio\", \"--config\", \"/etc/mcp/proxy.toml\"] } } }";
 
 pub(super) const AFTER_WORKER_HELP: &str = "\
-Any MCP server, unchanged, behind an async transport: a command that speaks MCP at its standard input and output, which is
+Any MCP server, unchanged, behind an async transport: a command that speaks MCP at its standard input and output, which is \
 started once a session, or a Streamable HTTP server. Clients reach it through proxy-bin serve, or with asyncmcp's own.
 A call runs at most once; the worker writes it down in its ledger before it runs.
 
@@ -53,7 +53,7 @@ SIGTERM or Ctrl-C lets calls that run finish; a second one ends the process at o
 
 #[cfg(feature = "demo")]
 pub(super) const AFTER_DEMO_HELP: &str = "\
-Needs no account, no network and nothing installed. It shows one call as it travels, and what to paste into MCP clients to try it
+Needs no account, no network and nothing installed. It shows one call as it travels, and what to paste into MCP clients to try it \
 with, and runs until Ctrl-C.
 
 Examples:
@@ -78,7 +78,7 @@ pub(super) const AFTER_DOCTOR_HELP: &str = "\
 Checks the configuration, what the backend needs, and then opens a session with the MCP server as a client would.
 A line for each check, with the remedy where something is wrong. Exit code 0 only if nothing failed; warnings do not count.
 Beside a proxy that runs it takes no answer away, though one may come some seconds later.
-Of a worker (--worker, or a file without a backend) it checks where requests come in, where answers may go, the ledger, and the
+Of a worker (--worker, or a file without a backend) it checks where requests come in, where answers may go, the ledger, and the \
 MCP server itself, which it starts for that.
 
 --json prints { ok, checks: [{ subject, verdict, what, remedy }] }; verdict is ok, warning, failed or skipped.
