@@ -11,7 +11,7 @@ use std::{
 };
 
 use proxy_core::id::RemoteSession;
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -28,6 +28,12 @@ const MOST_WAITING_BYTES: usize = 64 << 20;
 
 /// How much goes into one transaction.
 const MOST_AT_ONCE: usize = 1024;
+
+/// How long an answer waits for a call to be written down with: longer than a client on this machine takes for its next call.
+const ANSWER_WAITS: Duration = Duration::from_millis(5);
+
+/// How long the word waits that an answer was sent.
+const SENT_WAITS: Duration = Duration::from_secs(1);
 
 /// How often a ledger that nothing is asked of forgets what is too old.
 const IDLE: Duration = Duration::from_secs(30);
@@ -166,6 +172,16 @@ impl Command {
         matches!(self, Self::Begin { .. } | Self::Answered { .. } | Self::RememberSession { .. })
     }
 
+    /// How long it waits for a command that cannot wait, to share its transaction. Nobody waits for an answer to be written but who
+    /// settles its request, while it is sent; and for the word that it was sent nobody at all.
+    fn patience(&self) -> Duration {
+        match self {
+            Self::Answered { .. } => ANSWER_WAITS,
+            Self::Sent { .. } => SENT_WAITS,
+            _ => Duration::ZERO,
+        }
+    }
+
     fn bytes(&self) -> usize {
         if let Self::Answered { answer, .. } = self { answer.len() } else { 0 }
     }
@@ -185,6 +201,20 @@ impl Command {
     }
 }
 
+/// Adds what else is there, or comes as long as all of it can wait: a transaction costs the same for one as for ten, and one for an
+/// answer alone would hold up the call after it.
+fn gather(commands: &Receiver<Command>, batch: &mut Vec<Command>) {
+    let begin = Instant::now();
+    let mut patience = batch.iter().map(Command::patience).min().unwrap_or_default();
+    while batch.len() < MOST_AT_ONCE {
+        let left = patience.saturating_sub(begin.elapsed());
+        // which gives what is there even where nothing is left
+        let Ok(next) = commands.recv_timeout(left) else { break };
+        patience = patience.min(next.patience());
+        batch.push(next);
+    }
+}
+
 /// Until nobody can ask any more.
 fn write(
     mut store: Store,
@@ -201,7 +231,7 @@ fn write(
         match commands.recv_timeout(IDLE) {
             Ok(first) => {
                 batch.push(first);
-                batch.extend(commands.try_iter().take(MOST_AT_ONCE - 1));
+                gather(commands, &mut batch);
             }
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => break,
@@ -238,6 +268,45 @@ mod tests {
     use proxy_core::message::RequestId;
 
     use super::*;
+
+    #[test]
+    fn what_nobody_waits_for_shares_the_next_transaction() {
+        let key = CallKey::new(&RemoteSession::parse("s").unwrap(), &RequestId::number(1));
+        let (writer, commands) = Writer::new();
+        let (of_answer, of_begin) = (key.clone(), key.clone());
+        let answered = writer.ask(|done| Command::Answered { key: of_answer, answer: "{}".into(), done });
+        writer.tell(Command::Sent { key: key.clone() });
+        let mut batch = vec![Command::Sent { key }];
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                drop(writer.ask(|done| Command::Begin {
+                    key: of_begin,
+                    message_id: None,
+                    incarnation: 1,
+                    done,
+                }));
+                writer.tell(Command::Retire);
+            });
+            gather(&commands, &mut batch);
+        });
+        assert!(matches!(
+            batch[..],
+            [Command::Sent { .. }, Command::Answered { .. }, Command::Sent { .. }, Command::Begin { .. }, ..]
+        ));
+        drop(answered);
+    }
+
+    #[test]
+    fn an_answer_waits_for_a_call_only_so_long() {
+        let key = CallKey::new(&RemoteSession::parse("s").unwrap(), &RequestId::number(1));
+        let (_writer, commands) = Writer::new();
+        let (done, _reply) = oneshot::channel();
+        let mut batch = vec![Command::Answered { key, answer: "{}".into(), done }];
+        let begin = Instant::now();
+        gather(&commands, &mut batch);
+        assert_eq!(batch.len(), 1);
+        assert!(begin.elapsed() >= ANSWER_WAITS);
+    }
 
     #[test]
     fn more_than_may_wait_is_refused() {
