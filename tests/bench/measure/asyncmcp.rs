@@ -8,7 +8,7 @@ use e2e::{
     process::Process,
 };
 
-use super::{binary, float, median, milliseconds, progress, queues::Transport};
+use super::{binary, float, median, memory::megabytes, milliseconds, progress, queues::Transport};
 use crate::{
     figure::{Place, Report},
     part::Part,
@@ -51,7 +51,7 @@ pub(super) async fn measure(proxy: &Path, plan: &Plan, report: &mut Report) -> R
             }
         }
         for driven in [theirs, ours] {
-            driven.add_figures(report, GROUP.at(in_flight));
+            driven.add_figures(report, GROUP.at(in_flight))?;
         }
     }
     Ok(())
@@ -82,12 +82,15 @@ impl Driven {
         Ok(())
     }
 
-    fn add_figures(&self, report: &mut Report, place: Place) {
+    fn add_figures(&self, report: &mut Report, place: Place) -> Result<()> {
         let named = |what: &str| format!("{}, {what}", self.name);
         let of = |of: fn(&(Calls, f64)) -> f64| median(self.rounds.iter().map(of).collect());
         report.add(place, named("calls a second"), of(|(calls, _)| calls.per_second), "/s");
         report.add(place, named("p50"), of(|(calls, _)| milliseconds(calls.p50)), "ms");
         report.add(place, named("p99"), of(|(calls, _)| milliseconds(calls.p99)), "ms");
         report.add(place, named("CPU time a call"), of(|(_, cpu)| *cpu), "µs");
+        let memory = megabytes(usage::resident_bytes(self.process)?);
+        report.add(place, named("memory afterwards"), memory, "MB");
+        Ok(())
     }
 }

@@ -37,14 +37,14 @@ pub(crate) struct Ready {
 /// API calls so far: how often each action was called, by access key.
 pub(crate) type ApiCalls = BTreeMap<String, BTreeMap<String, u64>>;
 
-/// `serves`: with the server; without it something else reads the queue.
-pub(super) async fn run(serves: bool) -> Result<()> {
+/// `is_served`: with the server; without it something else reads the queue.
+pub(super) async fn run(is_served: bool) -> Result<()> {
     let emulator = Emulator::start().await?;
     let ready = set_up(&emulator)?;
     let server = Arc::new(Server::new(&ready.endpoint, FAR_END_KEY, &ready.requests));
     say(&ready)?;
     let mut tasks = JoinSet::new();
-    for _ in 0..if serves { RECEIVES } else { 0 } {
+    for _ in 0..if is_served { RECEIVES } else { 0 } {
         tasks.spawn(Arc::clone(&server).run());
     }
     let mut asked = Asked::listen();
