@@ -148,7 +148,14 @@ pub(crate) async fn provision(
 async fn sqs(config: backend_sqs::SqsConfig, parts: Parts<'_>) -> Result<Connected, BackendError> {
     let Parts { inbox, instance, request_timeout_max, registry, clients } = parts;
     let client = client!(&clients, client);
-    let parts = backend_sqs::SqsParts { inbox, instance, request_timeout_max, registry, client, large_payloads: None };
+    let parts = backend_sqs::SqsParts {
+        inbox,
+        instance,
+        request_timeout_max,
+        registry,
+        client,
+        large_payloads: None,
+    };
     let requests = config.read_queue_url.clone();
     let backend = backend_sqs::SqsBackend::connect(config, parts).await?;
     let answers = backend.reply_queue_url().unwrap_or("a queue for each session").to_owned();
@@ -159,7 +166,15 @@ async fn sqs(config: backend_sqs::SqsConfig, parts: Parts<'_>) -> Result<Connect
 async fn snssqs(config: backend_snssqs::SnsSqsConfig, parts: Parts<'_>) -> Result<Connected, BackendError> {
     let Parts { inbox, instance, request_timeout_max, registry, clients } = parts;
     let (sns, sqs) = (client!(&clients, sns_client), client!(&clients, client));
-    let parts = backend_snssqs::SnsSqsParts { inbox, instance, request_timeout_max, registry, sns, sqs, large_payloads: None };
+    let parts = backend_snssqs::SnsSqsParts {
+        inbox,
+        instance,
+        request_timeout_max,
+        registry,
+        sns,
+        sqs,
+        large_payloads: None,
+    };
     let requests = config.sns_topic_arn.clone();
     let backend = backend_snssqs::SnsSqsBackend::connect(config, parts).await?;
     let answers = backend.reply_queue_url().to_owned();

@@ -46,15 +46,29 @@ pub(crate) async fn connect(choice: IntakeChoice, parts: Parts<'_>) -> Result<Ar
         IntakeChoice::Sqs(config) => {
             let Parts { instance, sole, request_timeout_max, registry, clients } = parts;
             let client = client!(&clients, client);
-            let parts = backend_sqs::SqsIntakeParts { instance, sole, request_timeout_max, registry, client, large_payloads: None };
+            let parts = backend_sqs::SqsIntakeParts {
+                instance,
+                sole,
+                request_timeout_max,
+                registry,
+                client,
+                large_payloads: None,
+            };
             Ok(Arc::new(backend_sqs::SqsIntake::connect(*config, parts).await?))
         }
         #[cfg(feature = "snssqs")]
         IntakeChoice::SnsSqs(config) => {
             let Parts { instance, sole, request_timeout_max, registry, clients } = parts;
             let (sns, sqs) = (client!(&clients, sns_client), client!(&clients, client));
-            let parts =
-                backend_snssqs::SnsSqsIntakeParts { instance, sole, request_timeout_max, registry, sns, sqs, large_payloads: None };
+            let parts = backend_snssqs::SnsSqsIntakeParts {
+                instance,
+                sole,
+                request_timeout_max,
+                registry,
+                sns,
+                sqs,
+                large_payloads: None,
+            };
             Ok(Arc::new(backend_snssqs::SnsSqsIntake::connect(*config, parts).await?))
         }
         #[cfg(feature = "webhook")]
