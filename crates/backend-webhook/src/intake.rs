@@ -56,6 +56,13 @@ impl Listening {
             None => TcpListener::bind(settings.listen).await.map_err(cannot)?,
         };
         let address = listener.local_addr().map_err(cannot)?;
+        tracing::info!(%address, path = settings.path, "requests are taken over HTTP");
+        if !address.ip().is_loopback() && settings.auth_token.is_none() {
+            tracing::warn!(
+                %address,
+                "whoever reaches this address can use the server: set auth_token, or let nobody reach it who may not"
+            );
+        }
         Ok((Self(Mutex::new(Some(listener))), address))
     }
 

@@ -63,7 +63,7 @@ impl State {
         now: Instant,
     ) {
         let Some(session) = self.sessions.get(&key) else { return };
-        tracing::info!(route = ?session.remote.route, error.r#type = error.kind().as_str(), %error, "the far end does not know a session any more");
+        tracing::info!(route = ?session.remote.route, error.r#type = error.kind().as_str(), "the far end does not know a session any more");
         if let Some(number) = exchange {
             self.end_exchange(key, number, Ending::Failed(error), now);
         }
