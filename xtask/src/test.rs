@@ -88,6 +88,7 @@ fn steps(full: bool) -> Vec<Step> {
             Invocation::cargo(["doc", "--workspace", "--no-deps", "--document-private-items"])
                 .environment("RUSTDOCFLAGS", "-D warnings"),
         ),
+        Step::command("packages", packages(full)),
         Step::task("no AWS without an AWS backend", "cargo xtask test", features::without_aws),
         Step::command("feature combinations", features::combinations()),
     ];
@@ -101,6 +102,14 @@ fn steps(full: bool) -> Vec<Step> {
     steps.push(Step::command("documentation's examples", doc_tests));
     steps.extend(test_steps(nextest, full));
     steps
+}
+
+/// The crates as packages, which name all that they need. That each builds from its package alone takes long.
+fn packages(full: bool) -> Invocation {
+    let all =
+        ["package", "--workspace", "--exclude", "e2e", "--exclude", "xtask", "--allow-dirty", "--quiet"];
+    let package = Invocation::cargo(all);
+    if full { package } else { package.argument("--no-verify") }
 }
 
 /// The tests themselves; those from end to end come last where that can be said.

@@ -76,7 +76,7 @@ fn collect(
         let value = json(value);
         // A transport or a worker that is not configured is no setting.
         let is_absent_table = match path[0].as_str() {
-            "backend" | "intake" => path.len() <= 2,
+            "backend" | "intake" => path.len() <= 2 || name == "large_payloads",
             "worker" => path.len() == 1,
             _ => false,
         };
