@@ -15,11 +15,12 @@ const BACKENDS: [(&str, &str); 4] = [
 /// Those that have nothing to do with AWS.
 const WITHOUT_AWS: [&str; 2] = ["webhook", "streamable-http-webhook"];
 
-/// Every combination of the backends but none at all, under the same lints as the whole. The demo is no backend; the whole has it.
+/// Every combination of the backends but none at all, under the same lints as the whole. The demo and large payloads are no backends; the
+/// whole has them.
 pub(crate) fn combinations() -> Invocation {
     let hack = workspace::tool("cargo-hack");
     let clippy = Invocation::new(hack, ["hack", "clippy", "--package", "proxy-bin", "--feature-powerset"]);
-    let clippy = clippy.argument("--exclude-features").argument("demo");
+    let clippy = clippy.argument("--exclude-features").argument("demo,large-payloads");
     clippy.argument("--exclude-no-default-features").argument("--").argument("-D").argument("warnings")
 }
 
