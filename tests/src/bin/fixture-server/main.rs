@@ -1,7 +1,9 @@
 //! The MCP server that the worker is tested around: an ordinary one, written with rmcp, over stdio or plain Streamable HTTP.
 //!
-//!     fixture-server [--ledger FILE]                 over stdio
-//!     fixture-server [--ledger FILE] --http 127.0.0.1:0   over HTTP; prints its URL and then `ready` on stdout
+//! ```text
+//! fixture-server [--ledger FILE]                 over stdio
+//! fixture-server [--ledger FILE] --http 127.0.0.1:0   over HTTP; prints its URL and then `ready` on stdout
+//! ```
 //!
 //! It offers what the official conformance suite wants, and what the end-to-end tests need: the same tools as the Python fixture
 //! (`tests/fixtures/features.py`), and some that misbehave as a child process can.
