@@ -340,6 +340,7 @@ async fn the_doctor_looks_at_a_worker_before_there_is_one() {
     // A program that is not there, or a URL where nobody listens, is said to be at once.
     for (key, value, remedy) in [
         ("command", "[\"no-such-program\"]", "by hand"),
+        #[cfg(feature = "streamable-http-webhook")]
         ("url", "\"http://127.0.0.1:1/mcp\"", "worker.server.url"),
     ] {
         let (before, _) = text.split_once("command").unwrap();
@@ -355,6 +356,7 @@ async fn the_doctor_looks_at_a_worker_before_there_is_one() {
     }
 }
 
+#[cfg(feature = "streamable-http-webhook")]
 #[tokio::test]
 async fn provision_makes_what_a_worker_needs() {
     let (emulator, folder) = (Emulator::start().await.unwrap(), Folder::new());
