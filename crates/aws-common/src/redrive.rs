@@ -8,7 +8,8 @@ use crate::queue::QueueAttributes;
 /// A queue's redrive policy (SQS API, `SetQueueAttributes`, `RedrivePolicy`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RedrivePolicy {
-    target_arn: String,
+    /// The ARN of its dead-letter queue.
+    pub(crate) target_arn: String,
     /// How often a message is received before it is moved.
     pub(crate) max_receive_count: u32,
 }

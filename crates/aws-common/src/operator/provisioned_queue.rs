@@ -1,7 +1,5 @@
 //! Queues that an operator has created, kept as they should be, and removed.
 
-use std::collections::HashMap;
-
 use aws_sdk_sqs::{Client, types::QueueAttributeName};
 use proxy_core::{
     error::{BackendError, ErrorKind},
@@ -10,7 +8,9 @@ use proxy_core::{
 use serde_json::{Value, json};
 
 use super::queue_arn;
-use crate::{attributes::is_fifo, client::region_of, error::Call};
+use crate::{
+    attributes::is_fifo, client::region_of, error::Call, queue::QueueAttributes, redrive::RedrivePolicy,
+};
 
 /// How often a request may be received and not deleted before it goes to the dead-letter queue. A server deletes what it took, so
 /// that many have died over it.
@@ -69,7 +69,7 @@ impl ProvisionedQueue {
 
 /// A queue as it is.
 struct Found {
-    attributes: HashMap<QueueAttributeName, String>,
+    attributes: QueueAttributes,
     is_ours: bool,
 }
 
@@ -141,7 +141,8 @@ pub async fn provision_request_queue_for(
     let found = existing(client, &letters).await?;
     // in a dry run it may not be there yet
     let arn = found.and_then(|mut found| found.attributes.remove(&QueueAttributeName::QueueArn));
-    let arn = arn.unwrap_or_else(|| queue_arn(&letters.url, None));
+    let region = client.config().region().map(AsRef::as_ref);
+    let arn = arn.unwrap_or_else(|| queue_arn(&letters.url, region));
     let redrive =
         json!({ "deadLetterTargetArn": arn, "maxReceiveCount": plan.max_receive_count.to_string() });
     let requests = requests.with(QueueAttributeName::RedrivePolicy, redrive.to_string());
@@ -159,11 +160,9 @@ async fn forget_dead_letters(
     else {
         return Ok(());
     };
-    let redrive = stays.attributes.get(&QueueAttributeName::RedrivePolicy);
-    let target = redrive.and_then(|policy| serde_json::from_str::<Value>(policy).ok());
-    let target = target.as_ref().and_then(|policy| policy["deadLetterTargetArn"].as_str());
-    let arn = goes.attributes.get(&QueueAttributeName::QueueArn).map(String::as_str);
-    if stays.is_ours || !goes.is_ours || target.is_none() || target != arn {
+    let target = RedrivePolicy::of(&stays.attributes).map(|policy| policy.target_arn);
+    let arn = goes.attributes.get(&QueueAttributeName::QueueArn);
+    if stays.is_ours || !goes.is_ours || target.is_none() || target.as_ref() != arn {
         return Ok(());
     }
     let request = client.set_queue_attributes().queue_url(&requests.url);
@@ -332,10 +331,7 @@ fn is_same(one: &str, other: &str) -> bool {
     }
 }
 
-fn described(
-    changes: &[(&QueueAttributeName, &String)],
-    found: &HashMap<QueueAttributeName, String>,
-) -> String {
+fn described(changes: &[(&QueueAttributeName, &String)], found: &QueueAttributes) -> String {
     let one = |(name, value): &(&QueueAttributeName, &String)| match found.get(name) {
         Some(found) => format!("{name}: {found} → {value}"),
         None => format!("{name}: {value}"),

@@ -67,6 +67,20 @@ async fn twice_is_as_once_and_all_of_it_can_be_removed() {
 }
 
 #[tokio::test]
+async fn a_dry_run_names_the_dead_letter_queue_that_there_will_be() {
+    let emulator = Emulator::start().await.unwrap();
+    let config = SqsConfig::new(emulator.queue_url(REQUESTS));
+    emulator.create_queue(REQUESTS, &[]).unwrap();
+    let client = testkit::emulator::client_for(&emulator.endpoint_url(), PROXY);
+    let mut details = String::new();
+    let mut report = |step: Step| details.extend(step.detail.map(String::from));
+    provision(&config, Mode::DryRun, Some(client), &mut report).await.unwrap();
+    steps(&emulator, &config, Mode::Apply).await;
+    let arn = &attributes(&emulator, ALL[0]).await[&QueueAttributeName::QueueArn];
+    assert!(details.contains(&format!("\"{arn}\"")), "{arn} is not in {details}");
+}
+
+#[tokio::test]
 async fn what_is_different_is_changed_and_the_rest_kept() {
     let emulator = Emulator::start().await.unwrap();
     let config = config(&emulator);
