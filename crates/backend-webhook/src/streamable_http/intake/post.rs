@@ -4,10 +4,11 @@ use axum::{
     body::Body,
     http::{HeaderMap, HeaderValue, Response, StatusCode, header, request::Parts},
 };
+use futures_util::FutureExt as _;
 use proxy_core::{
     ReplyAddress,
     id::RemoteSession,
-    intake::{Arrival, ArrivalEvent, Receipt, ReplyTo},
+    intake::{Arrival, ArrivalEvent, Receipt, Refused, ReplyTo, Taken},
     message::{self, ErrorObject, Message, Request, RequestId, code},
 };
 use tokio::time::timeout;
@@ -71,6 +72,9 @@ impl Endpoint {
         let session = named(parts)?;
         check_version(&parts.headers)?;
         let id = request.id().clone();
+        let Some(in_flight) = self.responses.begin(&session, &id) else {
+            return Err(refusal(&Refused::Invalid("a request with this id is in flight already".into())));
+        };
         let by_webhook = request.tool_name().is_some_and(|tool| self.manner.webhook_tools.contains(tool));
         let (number, reader) = self.responses.open(Some(session.clone()), id, by_webhook);
         let arrival = Arrival {
@@ -79,7 +83,11 @@ impl Endpoint {
             event: ArrivalEvent::Message(request.into()),
             ..envelope(&parts.headers)?
         };
-        if let Receipt::Refused(refused) = self.hand_over(|desk| desk.take(arrival))? {
+        let receipt = self.hand_over(|desk| {
+            let Taken { receipt, settled } = desk.take(arrival);
+            Taken { receipt, settled: Box::pin(settled.inspect(move |_| drop(in_flight))) }
+        })?;
+        if let Receipt::Refused(refused) = receipt {
             return Err(refusal(&refused));
         }
         if self.manner.json {

@@ -1,7 +1,7 @@
 //! The responses that are open: one for each request, until it is answered or its client goes away.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -17,6 +17,7 @@ pub(super) struct Responses(Mutex<Table>);
 struct Table {
     last: u64,
     open: HashMap<u64, Open>,
+    in_flight: HashSet<(RemoteSession, RequestId)>,
 }
 
 /// An open response.
@@ -29,7 +30,21 @@ pub(super) struct Open {
     pub(super) writer: Writer,
 }
 
+/// A request that is in flight until this is dropped, whether or not anybody still reads its response.
+#[derive(Debug)]
+pub(super) struct InFlight {
+    all: Arc<Responses>,
+    request: (RemoteSession, RequestId),
+}
+
 impl Responses {
+    /// Notes that a request is in flight; `None` where one with its id is, whose answer is the only one that there will be.
+    pub(super) fn begin(self: &Arc<Self>, session: &RemoteSession, request: &RequestId) -> Option<InFlight> {
+        let request = (session.clone(), request.clone());
+        let is_new = self.table().in_flight.insert(request.clone());
+        is_new.then(|| InFlight { all: Arc::clone(self), request })
+    }
+
     /// Opens the response to this request. It is forgotten when its reader is dropped.
     pub(super) fn open(
         self: &Arc<Self>,
@@ -83,5 +98,11 @@ impl Responses {
 
     fn table(&self) -> MutexGuard<'_, Table> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.all.table().in_flight.remove(&self.request);
     }
 }

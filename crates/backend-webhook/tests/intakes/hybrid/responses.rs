@@ -95,6 +95,30 @@ async fn calls_with_one_id_in_two_sessions_are_told_apart() {
 }
 
 #[tokio::test]
+async fn a_second_post_of_a_call_that_runs_is_refused_at_once() {
+    let mut world = World::start().await;
+    let opened = world.open(None).await;
+    let (settle, settled) = tokio::sync::oneshot::channel();
+    world.desk.settle_next(Receipt::Accepted, Box::pin(async move { settled.await.unwrap() }));
+    let (mut events, call) = world.call(CALL).await;
+    let (status, body) = said(in_time(world.post_in(CALL).send()).await.unwrap()).await;
+    assert_eq!((status, &body["id"], &body["error"]["code"]), (400, &json!("w:2"), &json!(-32600)));
+    // another session's with this id is another one
+    let other = in_time(world.post(CALL).header("mcp-session-id", "other").send()).await.unwrap();
+    assert_eq!(other.status().as_u16(), 200);
+    assert_eq!(next(&mut world.arrivals).await.session, Some(session("other")));
+    world.reply(reply(&opened, &call, ANSWER)).await.unwrap();
+    assert_eq!(events.next().await.as_deref(), Some(ANSWER));
+    // its response has ended, and the desk still has it in hand: what would come now shares its end
+    assert_eq!(events.next().await, None);
+    assert_eq!(in_time(world.post_in(CALL).send()).await.unwrap().status().as_u16(), 400);
+    settle.send(Settled::Done).unwrap();
+    // it comes to the desk again, which answers it from its ledger
+    in_time(async { while world.post_in(CALL).send().await.unwrap().status() != 200 {} }).await;
+    assert_eq!(text(&next(&mut world.arrivals).await), CALL);
+}
+
+#[tokio::test]
 async fn notifications_and_answers_of_a_client_are_accepted() {
     let mut world = World::start().await;
     for body in [
