@@ -6,7 +6,7 @@ use proxy_core::{
     AddressRules, ProxyContext,
     error::{BackendError, ErrorKind},
     id::RemoteSession,
-    intake::{Arrival, Intake, Reply, ReplyTo},
+    intake::{Arrival, Intake, Refused, Reply, ReplyTo},
     message::{Message, Response},
 };
 use tokio::time::Instant;
@@ -91,19 +91,24 @@ pub(crate) fn payloads_of(arrival: &Arrival) -> Option<Box<str>> {
     arrival.context.as_ref()?.payloads.clone()
 }
 
-/// Where an arrival wants its answer, as far as that may be written to.
-pub(crate) fn answer_place(arrival: &Arrival, rules: &AddressRules) -> Option<ReplyTo> {
-    let in_context = || {
-        let address = arrival.context.as_ref()?.reply.clone()?;
-        Some(ReplyTo::Address(address))
-    };
-    arrival.reply.clone().or_else(in_context).filter(|to| may_write(to, rules))
+/// Where an arrival wants its answer.
+pub(crate) fn named_place(arrival: &Arrival) -> Option<ReplyTo> {
+    let in_context = || arrival.context.as_ref()?.reply.clone().map(ReplyTo::Address);
+    arrival.reply.clone().or_else(in_context)
 }
 
-/// Whether this may be written to. A response is its own request's, so nobody was asked to write anywhere.
-pub(crate) fn may_write(to: &ReplyTo, rules: &AddressRules) -> bool {
-    match to {
-        ReplyTo::Address(address) => rules.allow(address),
-        ReplyTo::Response(_) => true,
+/// The first of these that may be written to, or what is wrong with all of them. A response is its own request's, so nobody was asked
+/// to write anywhere.
+pub(crate) fn allowed(
+    places: impl IntoIterator<Item = ReplyTo>,
+    rules: &AddressRules,
+) -> Result<ReplyTo, Refused> {
+    let mut refused = Refused::NoReplyAddress;
+    for place in places {
+        match &place {
+            ReplyTo::Address(address) if !rules.allow(address) => refused = Refused::ReplyNotAllowed,
+            ReplyTo::Address(_) | ReplyTo::Response(_) => return Ok(place),
+        }
     }
+    Err(refused)
 }

@@ -7,7 +7,7 @@ use proxy_core::{
     AddressRules, Proxy, ProxyContext,
     error::{BackendError, ErrorKind},
     id::InstanceId,
-    intake::{Delivery, Intake, Settled},
+    intake::{Arrival, Delivery, Intake, Refused, Settled},
     jittered,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -70,6 +70,16 @@ impl Shared {
     /// Whether nobody else can have received what was delivered so.
     pub(crate) fn is_alone(&self, delivery: &Delivery) -> bool {
         self.config.sole || delivery.to_owner
+    }
+
+    /// Notes that whoever sent this hears of no refusal, and why.
+    pub(crate) fn unheard(&self, refused: &Refused, arrival: &Arrival) {
+        tracing::info!(
+            session = ?arrival.session,
+            error.r#type = refused.reason(),
+            "a request of no session names no address that may be written to"
+        );
+        self.metrics.refused(refused.reason());
     }
 
     /// What becomes of a request whose answer was sent, or could not be.

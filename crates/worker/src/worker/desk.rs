@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use super::Worker;
 use crate::{
-    courier::{ANSWER_TIME, Courier, answer_place, may_write, payloads_of, plain_context},
+    courier::{ANSWER_TIME, Courier, allowed, named_place, payloads_of, plain_context},
     ledger::CallKey,
     method::is_call,
     notice::Notice,
@@ -86,7 +86,7 @@ impl Worker {
                     let begun = self.shared.ledger.begin(key.clone(), message_id, session.incarnation);
                     PendingCall { key, begun: Box::pin(begun) }
                 });
-                let place = reply.filter(|to| may_write(to, &self.shared.rules));
+                let place = allowed(reply, &self.shared.rules).ok();
                 let (settle, settled) = oneshot::channel();
                 let incoming = Incoming { request, call, place, context, delivery, settle };
                 room.send(Mail::Request(Box::new(incoming)));
@@ -137,7 +137,7 @@ impl Worker {
         self.shared.metrics.refused(refused.reason());
         let settled = match request_of(arrival) {
             Some(request) if !self.shared.intake.has_receipts() => {
-                let place = arrival.reply.clone().filter(|to| may_write(to, &self.shared.rules));
+                let place = allowed(arrival.reply.clone(), &self.shared.rules).ok();
                 let id = request.id().clone();
                 self.answer(session.courier.clone(), place, id, refused.clone().into(), arrival)
             }
@@ -155,13 +155,17 @@ impl Worker {
     /// The same, in other words.
     pub(super) fn refuse_with(&self, refused: Refused, notice: Notice, arrival: &Arrival) -> Taken {
         self.shared.metrics.refused(refused.reason());
-        let place = answer_place(arrival, &self.shared.rules);
-        let settled = match (request_of(arrival), place) {
-            (Some(request), Some(to)) if !self.shared.intake.has_receipts() => {
+        let request = request_of(arrival).filter(|_| !self.shared.intake.has_receipts());
+        let settled = match (request, allowed(named_place(arrival), &self.shared.rules)) {
+            (Some(request), Ok(to)) => {
                 let courier = self.courier(to, arrival);
                 self.answer(courier, arrival.reply.clone(), request.id().clone(), notice, arrival)
             }
-            _ => settled_as(Settled::Done),
+            (Some(_), Err(unheard)) => {
+                self.shared.unheard(&unheard, arrival);
+                settled_as(Settled::Done)
+            }
+            (None, _) => settled_as(Settled::Done),
         };
         tracing::debug!(error.r#type = refused.reason(), "an arrival was refused");
         taken(Receipt::Refused(refused), settled)

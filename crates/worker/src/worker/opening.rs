@@ -15,7 +15,7 @@ use super::{
     desk::{settled_as, taken},
 };
 use crate::{
-    courier::{Courier, may_write, payloads_of},
+    courier::{Courier, allowed, named_place, payloads_of},
     ledger::SessionRecord,
     notice::Notice,
     session::{Host, Opening, Session},
@@ -39,7 +39,7 @@ impl Worker {
             drop(table);
             return self.refuse(Refused::NoSession, &arrival);
         };
-        let to = match self.reply_address(&arrival) {
+        let to = match allowed(named_place(&arrival), &self.shared.rules) {
             Ok(to) => to,
             Err(refused) => {
                 drop(table);
@@ -105,14 +105,6 @@ impl Worker {
         let host = Host::new(Arc::clone(&self.shared), session, mail, opening);
         self.shared.tasks.spawn(host.run());
         taken(Receipt::Opened(id), self.settled_later(settled))
-    }
-
-    /// Where the session's messages will go.
-    fn reply_address(&self, arrival: &Arrival) -> Result<ReplyTo, Refused> {
-        let in_context =
-            || arrival.context.as_ref().and_then(|context| context.reply.clone()).map(ReplyTo::Address);
-        let to = arrival.reply.clone().or_else(in_context).ok_or(Refused::NoReplyAddress)?;
-        if may_write(&to, &self.shared.rules) { Ok(to) } else { Err(Refused::ReplyNotAllowed) }
     }
 
     /// Refuses without a word to the address that was named.

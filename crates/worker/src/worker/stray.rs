@@ -15,7 +15,7 @@ use super::{
     desk::{request_of, settled_as, taken},
 };
 use crate::{
-    courier::{Courier, answer_place, may_write, payloads_of, plain_context},
+    courier::{Courier, allowed, named_place, payloads_of, plain_context},
     judge::{Case, Known, Verdict, judge},
     ledger::CallKey,
     method::is_call,
@@ -160,22 +160,20 @@ impl Shared {
         let has_context =
             arrival.context.is_some() || remembered.as_ref().is_some_and(|record| record.knows_context);
         let own = remembered.map(|record| ReplyTo::Address(record.reply));
-        let own = own.filter(|to| may_write(to, &self.rules));
         let (to, place) = match answer {
             // to nobody but whose it is
-            Answer::Again(_) => (own, None),
+            Answer::Again(_) => (allowed(own, &self.rules), None),
             Answer::Notice(_) => {
-                let place = arrival.reply.clone().filter(|to| may_write(to, &self.rules));
-                (answer_place(arrival, &self.rules).or(own), place)
+                let places = named_place(arrival).into_iter().chain(own);
+                (allowed(places, &self.rules), allowed(arrival.reply.clone(), &self.rules).ok())
             }
         };
-        let Some(to) = to else {
-            tracing::info!(
-                ?session,
-                "a request of an unknown session names no address that may be written to"
-            );
-            self.metrics.refused(Refused::NoReplyAddress.reason());
-            return Settled::Done;
+        let to = match to {
+            Ok(to) => to,
+            Err(unheard) => {
+                self.unheard(&unheard, arrival);
+                return Settled::Done;
+            }
         };
         let (message, gone) = match answer {
             Answer::Notice(notice) => (notice.answer(request.id().clone()), notice.is_gone()),

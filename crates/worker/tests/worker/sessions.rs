@@ -96,6 +96,25 @@ async fn nothing_is_written_where_it_is_not_allowed() {
 }
 
 #[tokio::test]
+async fn an_address_that_is_not_allowed_counts_where_there_is_no_session_too() {
+    let bench = Setup::default().start();
+    let mut client = bench.transport.proxy();
+    let elsewhere = ReplyAddress::Sqs("https://sqs.elsewhere.test/1/replies-0".into());
+    let beside = ProxyContext { reply: Some(elsewhere), ..client.context() }.to_json();
+    let body = r#"{"jsonrpc":"2.0","id":"a","method":"tools/list"}"#;
+    for (session, count) in [(Some("session-1"), 1), (None, 2)] {
+        bench.transport.put(Envelope { context: Some(beside.clone()), ..client.envelope(session, body) });
+        bench.wait_until_settled().await;
+        assert_eq!(bench.metric(r#"mcp_worker_refusals_total{reason="reply_not_allowed"}"#), count);
+    }
+    assert_eq!(bench.metric(r#"mcp_worker_refusals_total{reason="session_not_found"}"#), 1);
+    assert_eq!(bench.metric(r#"mcp_worker_refusals_total{reason="no_session"}"#), 1);
+    assert_eq!(bench.metric(r#"mcp_worker_refusals_total{reason="no_reply_address"}"#), 0);
+    assert!(client.try_receive().is_none());
+    bench.stop().await.unwrap();
+}
+
+#[tokio::test]
 async fn reply_allow_replaces_the_neighbourhood() {
     let setup = Setup::with(r#"{"reply_allow": ["https://sqs.elsewhere.test/1/*"]}"#);
     let bench = setup.start();
