@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use proxy_core::{
-    ProxyContext, ReplyAddress,
+    ProxyContext,
     error::ErrorKind,
     id::InstanceId,
     intake::{Arrival, Receipt, Refused, ReplyTo, Settled, Taken},
@@ -78,21 +78,19 @@ impl Shared {
         }
         let own = self.intake.owner()?;
         let named = arrival.context.as_ref().and_then(|context| context.owner.clone());
-        let owner = match named.filter(|owner| self.may_pass_on_to(owner, own)) {
+        let owner = match named.filter(|owner| self.is_sibling(owner, own)) {
             Some(owner) => owner,
             None => self.intake.owner_of(arrival.session.as_ref()?)?,
         };
         (*owner != *own).then_some(owner)
     }
 
-    /// Whether an address that a client names can be another worker's: one that differs from our own in the instance alone, or one that
-    /// may be written to anyway.
-    fn may_pass_on_to(&self, owner: &str, own: &str) -> bool {
-        let is_sibling = own.split_once(self.instance.as_str()).is_some_and(|(before, after)| {
+    /// Whether an address that a client names can be another worker's: it differs from our own in the instance alone.
+    fn is_sibling(&self, owner: &str, own: &str) -> bool {
+        own.split_once(self.instance.as_str()).is_some_and(|(before, after)| {
             let instance = owner.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
             instance.is_some_and(|instance| InstanceId::parse(instance).is_ok())
-        });
-        is_sibling || self.rules.allow(&ReplyAddress::Sqs(owner.into()))
+        })
     }
 
     async fn pass_on(&self, owner: &str, arrival: &Arrival) -> PassedOn {

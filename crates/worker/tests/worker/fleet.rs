@@ -99,11 +99,15 @@ async fn nothing_is_passed_on_to_where_no_worker_can_be() {
     let transport = MemoryTransport::default();
     let bench = worker(&transport);
     let mut client = transport.proxy();
-    let owner = Some("https://sqs.memory.test/000000000000/payroll".into());
-    let beside = ProxyContext { owner, ..client.context() };
-    let body = r#"{"jsonrpc":"2.0","id":"a","method":"tools/list"}"#;
-    transport.put(Envelope { context: Some(beside.to_json()), ..client.envelope(Some("session-1"), body) });
-    assert_eq!(reason(&receive(&mut client).await, "a"), "session_not_found");
+    // not even where answers may be written to
+    for name in ["payroll", "replies-0"] {
+        let owner = Some(format!("https://sqs.memory.test/000000000000/{name}").into());
+        let beside = ProxyContext { owner, ..client.context() };
+        let body = r#"{"jsonrpc":"2.0","id":"a","method":"tools/list"}"#;
+        transport
+            .put(Envelope { context: Some(beside.to_json()), ..client.envelope(Some("session-1"), body) });
+        assert_eq!(reason(&receive(&mut client).await, "a"), "session_not_found");
+    }
     assert_eq!(bench.metric(r#"mcp_worker_forwards_total{outcome="session_gone"}"#), 0);
     bench.stop().await.unwrap();
 }
