@@ -113,18 +113,16 @@ impl Shared {
         let (Some(request), Some(session)) = (request_of(arrival), &arrival.session) else {
             return Settled::Done;
         };
-        let mut case = Case { alive: false, ..self.repeatable(&arrival.delivery) };
         let key = is_call(request.method()).then(|| CallKey::new(session, request.id()));
         let entry = match &key {
-            Some(key) => {
-                let entry = self.ledger.look(key.clone()).await;
-                case = Case { alive: false, ..self.case(&arrival.delivery, Known::Nothing) };
-                entry
-            }
+            Some(key) => self.ledger.look(key.clone()).await,
             None => None,
         };
-        let known = entry.as_ref().map_or(Known::Nothing, Known::of);
-        let (answer, outcome) = match judge(&Case { known, ..case }) {
+        let case = match &key {
+            Some(_) => self.case(&arrival.delivery, entry.as_ref().map_or(Known::Nothing, Known::of)),
+            None => self.repeatable(&arrival.delivery),
+        };
+        let (answer, outcome) = match judge(&Case { alive: false, ..case }) {
             Verdict::AnswerAgain(answer) => (Answer::Again(answer.to_owned()), Outcome::AnsweredAgain),
             Verdict::MayHaveRun => (Answer::Notice(Notice::MayHaveRunAndGone), Outcome::MayHaveRun),
             Verdict::NotStarted | Verdict::OutOfReceives | Verdict::Run => {
