@@ -46,7 +46,8 @@ pub(crate) struct Session {
 /// What the desk hands to a session, in order.
 #[derive(Debug)]
 pub(crate) enum Mail {
-    Request(Box<Incoming>),
+    /// A request, and who hears what became of it.
+    Request(Box<Incoming>, oneshot::Sender<Settled>),
     Notification(Notification),
     Response(Response),
     /// The client ended the session.
@@ -62,8 +63,6 @@ pub(crate) struct Incoming {
     pub(crate) place: Option<ReplyTo>,
     pub(crate) context: Option<ProxyContext>,
     pub(crate) delivery: Delivery,
-    /// Hears what became of it.
-    pub(crate) settle: oneshot::Sender<Settled>,
 }
 
 /// A call on its way into the ledger.

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use proxy_core::{
-    AddressRules, Proxy, ProxyContext,
+    AddressRules, Principal, Proxy, ProxyContext,
     error::{BackendError, ErrorKind},
-    id::InstanceId,
+    id::{InstanceId, SessionId},
     intake::{Arrival, Delivery, Intake, Refused, Settled},
     jittered,
 };
@@ -70,6 +70,11 @@ impl Shared {
     /// Whether nobody else can have received what was delivered so.
     pub(crate) fn is_alone(&self, delivery: &Delivery) -> bool {
         self.config.sole || delivery.to_owner
+    }
+
+    /// Whether the core has no such session any more.
+    pub(crate) fn has_lost(&self, inner: &SessionId) -> bool {
+        self.proxy.version(inner, &Principal::Anonymous).is_err()
     }
 
     /// Notes that whoever sent this hears of no refusal, and why.

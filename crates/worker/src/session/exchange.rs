@@ -70,7 +70,7 @@ impl Exchange {
         match answer.map(Message::parse) {
             Some(Ok(Message::Response(answer))) => {
                 self.count(Outcome::Answered);
-                let is_gone = is_cut_off(&answer) && self.is_session_gone();
+                let is_gone = is_cut_off(&answer) && self.shared.has_lost(&self.inner);
                 self.answer(answer, count, is_gone).await
             }
             Some(Ok(_) | Err(_)) => {
@@ -190,10 +190,6 @@ impl Exchange {
 
     fn is_initialize(&self) -> bool {
         *self.method == *"initialize"
-    }
-
-    fn is_session_gone(&self) -> bool {
-        self.shared.proxy.version(&self.inner, &Principal::Anonymous).is_err()
     }
 
     fn count(&self, outcome: Outcome) {

@@ -141,31 +141,24 @@ impl Host {
 
     async fn take(&mut self, mail: Mail) {
         match mail {
-            Mail::Request(incoming) => self.take_request(incoming).await,
+            Mail::Request(incoming, settle) => self.take_request(incoming, settle).await,
             Mail::Notification(notification) => self.take_notification(notification).await,
             Mail::Response(response) => self.pass(response.into()),
             Mail::End => {}
         }
     }
 
-    async fn take_request(&mut self, mut incoming: Box<Incoming>) {
+    async fn take_request(&mut self, incoming: Box<Incoming>, settle: oneshot::Sender<Settled>) {
         let id = incoming.request.id().clone();
         let Incoming { request, delivery, .. } = &*incoming;
-        if self.requests.is_running(&id) {
-            self.shared.metrics.request(request.method(), Outcome::Shared, delivery.receive_count);
-            if let Err(settle) = self.requests.join(&id, incoming.settle) {
-                drop(settle);
-            }
-            return;
-        }
+        let Err(settle) = self.requests.join(&id, settle) else {
+            return self.shared.metrics.request(request.method(), Outcome::Shared, delivery.receive_count);
+        };
+        self.requests.begin(id.clone(), settle);
         if self.requests.was_cancelled(&id, Instant::now()) {
             self.shared.metrics.request(request.method(), Outcome::Cancelled, delivery.receive_count);
-            self.requests.begin(id.clone(), incoming.settle);
             return self.requests.end(&id, &Settled::Done);
         }
-        let (unused, _) = oneshot::channel();
-        let settle = std::mem::replace(&mut incoming.settle, unused);
-        self.requests.begin(id, settle);
         if self.may_start || self.has_ended || matches!(incoming.request.method(), "ping" | "initialize") {
             return self.start(incoming).await;
         }
@@ -175,7 +168,7 @@ impl Host {
 
     /// Runs a request, or does with it what there is to do with it instead.
     async fn start(&mut self, incoming: Box<Incoming>) {
-        let Incoming { request, call, place, context, delivery, .. } = *incoming;
+        let Incoming { request, call, place, context, delivery } = *incoming;
         let id = request.id().clone();
         let mut exchange = self.exchange(id.clone(), request.method(), place, delivery);
         if request.method() == "initialize" && !self.has_ended {
@@ -334,8 +327,8 @@ impl Host {
             self.start(incoming).await;
         }
         while let Some(mail) = self.mail.recv().await {
-            if let Mail::Request(incoming) = mail {
-                self.take_request(incoming).await;
+            if let Mail::Request(incoming, settle) = mail {
+                self.take_request(incoming, settle).await;
             }
         }
         while let Some(finished) = self.exchanges.join_next().await {
@@ -383,7 +376,7 @@ impl Host {
 
     /// Whether the core has no such session any more.
     fn is_lost(&self) -> bool {
-        self.shared.proxy.version(&self.inner, &Principal::Anonymous).is_err()
+        self.shared.has_lost(&self.inner)
     }
 }
 

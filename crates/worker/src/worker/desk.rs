@@ -88,8 +88,8 @@ impl Worker {
                 });
                 let place = allowed(reply, &self.shared.rules).ok();
                 let (settle, settled) = oneshot::channel();
-                let incoming = Incoming { request, call, place, context, delivery, settle };
-                room.send(Mail::Request(Box::new(incoming)));
+                let incoming = Incoming { request, call, place, context, delivery };
+                room.send(Mail::Request(Box::new(incoming), settle));
                 taken(Receipt::Accepted, self.settled_later(settled))
             }
         }
