@@ -45,5 +45,5 @@ pub use self::{
     request_queues::{RequestQueues, RequestQueuesPlan},
     sender::{BatchingSender, Destination, Outcomes, QueueDestination},
     sender_pool::{SenderPool, Senders},
-    worker_queue::{WorkerQueue, WorkerQueuePlan, dead_worker_queues, try_worker_queue},
+    worker_queue::{WorkerQueue, WorkerQueuePlan},
 };

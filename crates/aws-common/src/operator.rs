@@ -19,5 +19,5 @@ pub use self::{
         is_provisioned, provision_queue, provision_request_queue, provision_request_queue_for,
     },
     reply_queue::reply_queue,
-    worker::{dead_letters_of_worker, hidden_for, left_behind_by_workers},
+    worker::WorkerChecks,
 };

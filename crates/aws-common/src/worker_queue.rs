@@ -150,7 +150,7 @@ impl WorkerQueue {
 ///
 /// # Errors
 /// Those of the calls, which name the missing permission.
-pub async fn try_worker_queue(
+pub(crate) async fn try_worker_queue(
     client: &Client,
     prefix: &str,
     metrics: &BackendMetrics,
@@ -163,7 +163,7 @@ pub async fn try_worker_queue(
 ///
 /// # Errors
 /// When the queues, or their tags, cannot be looked at.
-pub async fn dead_worker_queues(
+pub(crate) async fn dead_worker_queues(
     client: &Client,
     prefix: &str,
     metrics: &BackendMetrics,

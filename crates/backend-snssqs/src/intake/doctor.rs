@@ -1,16 +1,9 @@
 //! Checks the worker's whole way from the request queue to the topics, a line each.
 
 use aws_common::{
-    Queue, QueuePermission,
     client::{self, SdkConfig},
-    dead_worker_queues,
-    operator::{
-        DateObserver, clock, dead_letters_of_worker, failed, hidden_for, identity, is_there, large_payloads,
-        left_behind_by_workers, permission, region,
-    },
-    try_worker_queue,
+    operator::{DateObserver, WorkerChecks, failed, identity, large_payloads, region},
 };
-use aws_sdk_sqs::types::QueueAttributeName;
 use prometheus_client::registry::Registry;
 use proxy_core::{
     BackendMetrics,
@@ -35,9 +28,6 @@ const OF_REQUESTS: Subscribed = Subscribed {
     unfiltered: "all requests",
     no_filter: "remove the filter, unless other workers take the rest",
 };
-
-/// What the line about the trial is about.
-const CREATION: &str = "creation of the worker's own queue";
 
 /// Looks at credentials, region, clock, the request queue with its permissions and its dead letters, the subscription to the request topic
 /// where that is named, and the worker's own queue, one of which is created on trial and deleted. `max_receives` and `sole`
@@ -76,32 +66,20 @@ pub async fn intake_doctor(
     report(region(&sdk, &config.queue_url));
     payloads.into_iter().for_each(&mut *report);
 
-    let requests = Queue::new(&clients.sqs, &config.queue_url, "request queue", &metrics);
-    let found = requests.attributes("start", [QueueAttributeName::All]).await;
-    report(clock(dates.ahead()));
-    report(is_there(&requests, found.as_ref()));
-    let Ok(found) = found else { return };
-    for needed in
-        [QueuePermission::Receive, QueuePermission::Delete, QueuePermission::Hide, QueuePermission::Send]
-    {
-        report(permission(&requests, needed).await);
-    }
-    report(hidden_for(config.visibility_timeout));
-    let (check, letters) = dead_letters_of_worker(
-        &config.queue_url,
-        config.dead_letter_queue_url.as_deref(),
-        &found,
+    let queues = WorkerChecks {
+        client: &clients.sqs,
+        queue_url: &config.queue_url,
+        dead_letter_queue_url: config.dead_letter_queue_url.as_deref(),
+        own_queue_prefix: &config.own_queue_prefix,
+        visibility_timeout: config.visibility_timeout,
         max_receives,
-    );
-    report(check);
-    if let Some(url) = letters {
-        let letters = Queue::new(&clients.sqs, &url, "dead-letter queue", &metrics);
-        report(permission(&letters, QueuePermission::Send).await);
-    }
+        metrics: &metrics,
+    };
+    let Some(found) = queues.check_requests(&dates, report).await else { return };
     match &config.request_topic_arn {
         Some(arn) => {
             let topic = Topic::new(&clients.sns_for(arn), arn, "request topic", &metrics);
-            report(lets_send(&requests, &found, arn));
+            report(lets_send(&queues.requests(), &found, arn));
             report(subscription::check(&OF_REQUESTS, &topic, &found, config.raw_message_delivery).await);
         }
         None => report(Check::skipped(OF_REQUESTS.subject, "set request_topic_arn to have it looked at")),
@@ -110,13 +88,5 @@ pub async fn intake_doctor(
         "permission sns:Publish",
         "clients name the topics of answers when they begin a session",
     ));
-    if sole {
-        return report(Check::skipped(CREATION, "the only worker needs none"));
-    }
-    let prefix = &config.own_queue_prefix;
-    report(match try_worker_queue(&clients.sqs, prefix, &metrics).await {
-        Ok(()) => Check::good(CREATION, "one on trial was created and deleted again"),
-        Err(error) => failed(CREATION, &error),
-    });
-    report(left_behind_by_workers(dead_worker_queues(&clients.sqs, prefix, &metrics).await));
+    queues.check_own(sole, report).await;
 }

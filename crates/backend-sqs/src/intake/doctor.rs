@@ -1,16 +1,10 @@
 //! Checks the worker's whole way from the request queue, a line each.
 
 use aws_common::{
-    Queue, QueuePermission,
     client::{self, SdkConfig},
-    dead_worker_queues,
-    operator::{
-        DateObserver, clock, dead_letters_of_worker, failed, hidden_for, identity, is_there, large_payloads,
-        left_behind_by_workers, permission, region,
-    },
-    try_worker_queue,
+    operator::{DateObserver, WorkerChecks, failed, identity, large_payloads, region},
 };
-use aws_sdk_sqs::{Client, config::Builder, types::QueueAttributeName};
+use aws_sdk_sqs::{Client, config::Builder};
 use prometheus_client::registry::Registry;
 use proxy_core::{
     BackendMetrics,
@@ -19,9 +13,6 @@ use proxy_core::{
 
 use super::SqsIntakeConfig;
 use crate::backend::NAME;
-
-/// What the line about the trial is about.
-const CREATION: &str = "creation of the worker's own queue";
 
 /// Looks at credentials, region, clock, the request queue with its permissions and dead letters, and the worker's own queue, one of which is
 /// created on trial and deleted. `max_receives` and `sole` are those of `[worker]`. Nothing is received.
@@ -52,35 +43,16 @@ pub async fn intake_doctor(
     report(region(&sdk, &config.queue_url));
     payloads.into_iter().for_each(&mut *report);
 
-    let requests = Queue::new(&client, &config.queue_url, "request queue", &metrics);
-    let found = requests.attributes("start", [QueueAttributeName::All]).await;
-    report(clock(dates.ahead()));
-    report(is_there(&requests, found.as_ref()));
-    let Ok(found) = found else { return };
-    for needed in
-        [QueuePermission::Receive, QueuePermission::Delete, QueuePermission::Hide, QueuePermission::Send]
-    {
-        report(permission(&requests, needed).await);
-    }
-    report(hidden_for(config.visibility_timeout));
-    let (check, letters) = dead_letters_of_worker(
-        &config.queue_url,
-        config.dead_letter_queue_url.as_deref(),
-        &found,
+    let queues = WorkerChecks {
+        client: &client,
+        queue_url: &config.queue_url,
+        dead_letter_queue_url: config.dead_letter_queue_url.as_deref(),
+        own_queue_prefix: &config.own_queue_prefix,
+        visibility_timeout: config.visibility_timeout,
         max_receives,
-    );
-    report(check);
-    if let Some(url) = letters {
-        let letters = Queue::new(&client, &url, "dead-letter queue", &metrics);
-        report(permission(&letters, QueuePermission::Send).await);
+        metrics: &metrics,
+    };
+    if queues.check_requests(&dates, report).await.is_some() {
+        queues.check_own(sole, report).await;
     }
-    if sole {
-        return report(Check::skipped(CREATION, "the only worker needs none"));
-    }
-    let prefix = &config.own_queue_prefix;
-    report(match try_worker_queue(&client, prefix, &metrics).await {
-        Ok(()) => Check::good(CREATION, "one on trial was created and deleted again"),
-        Err(error) => failed(CREATION, &error),
-    });
-    report(left_behind_by_workers(dead_worker_queues(&client, prefix, &metrics).await));
 }
