@@ -12,7 +12,6 @@ use self::settle::Settler;
 use crate::{
     acknowledger::Acknowledger,
     attributes::{Malformed, Received},
-    large_payloads::PayloadReader,
     polling::{PollHealth, PollSettings, Polling},
 };
 
@@ -22,22 +21,12 @@ pub type Decode = fn(&Message) -> Result<Received, Malformed>;
 /// What a poller is told.
 #[derive(Debug, Clone)]
 pub struct PollerSettings {
-    /// The queue.
-    pub queue_url: Box<str>,
-    /// What errors and logs call it.
-    pub name: Box<str>,
-    /// How long a receive waits for a message: whole seconds, at most 20 (AWS, `ReceiveMessage`).
-    pub wait_time: Duration,
-    /// The most messages a receive takes, 1 to 10 (AWS, `ReceiveMessage`).
-    pub max_messages: u8,
-    /// How long a received message stays hidden unless it is acknowledged.
-    pub visibility_timeout: Duration,
+    /// How the queue is read; of payloads only those of this instance's messages are.
+    pub polls: PollSettings,
     /// The age at which nobody waits for a message any more: the longest that a request may take.
     pub orphan_after: Duration,
     /// What becomes of messages that are another instance's.
     pub foreign: ForeignPolicy,
-    /// How payloads are read that are not in the messages themselves.
-    pub payloads: PayloadReader,
 }
 
 /// What becomes of messages that are another instance's, or a stranger's.
@@ -62,21 +51,15 @@ impl Poller {
     /// A poller that hands over to `inbox` what `decode` makes of the queue's messages.
     pub fn new(
         client: Client,
-        settings: PollerSettings,
+        mut settings: PollerSettings,
         decode: Decode,
         inbox: Arc<dyn Inbox>,
         instance: InstanceId,
         metrics: BackendMetrics,
     ) -> Self {
-        let polls = PollSettings {
-            queue_url: settings.queue_url.clone(),
-            name: settings.name.clone(),
-            wait_time: settings.wait_time,
-            max_messages: settings.max_messages,
-            visibility_timeout: settings.visibility_timeout,
-            payloads: settings.payloads.clone().only_of(instance.clone()),
-        };
-        Self { polling: Polling::new(client, polls, instance, metrics), settings, decode, inbox }
+        settings.polls.payloads = settings.polls.payloads.only_of(instance.clone());
+        let polling = Polling::new(client, settings.polls.clone(), instance, metrics);
+        Self { polling, settings, decode, inbox }
     }
 
     /// How its last polls went.

@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use aws_common::{
-    BatchingSender, Envelope, LargePayloads, Owners, PayloadReader, Poller, PollerSettings, ReplyAddress,
-    SenderPool, offload,
+    BatchingSender, Envelope, LargePayloads, Owners, PayloadReader, PollSettings, Poller, PollerSettings,
+    ReplyAddress, SenderPool, offload,
 };
 use prometheus_client::registry::Registry;
 use proxy_core::{
@@ -115,16 +115,16 @@ impl SnsSqsBackend {
         let pool = SenderPool::new(clients.sqs.clone(), own_url, message_bytes, workers, metrics.clone());
         let rules = Owners::rules(config.owner_allow.as_deref(), own_url, config.region.as_deref())?;
         let owners = Owners::new(rules, pool);
-        let settings = PollerSettings {
+        let polls = PollSettings {
             queue_url: return_path.queue().url().into(),
             name: return_path.queue().name().into(),
             wait_time: config.wait_time,
             max_messages: config.max_messages,
             visibility_timeout: config.visibility_timeout,
-            orphan_after: parts.request_timeout_max,
-            foreign: return_path.foreign(),
             payloads: PayloadReader::new(payloads.clone()).by_topic(envelope::claim_check),
         };
+        let (orphan_after, foreign) = (parts.request_timeout_max, return_path.foreign());
+        let settings = PollerSettings { polls, orphan_after, foreign };
         let poller =
             Poller::new(clients.sqs, settings, envelope::decode, parts.inbox, parts.instance, metrics);
         Ok(Self {

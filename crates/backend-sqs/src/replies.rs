@@ -6,7 +6,8 @@ mod shared_queue;
 use std::{sync::Arc, time::Duration};
 
 use aws_common::{
-    ForeignPolicy, LargePayloads, PayloadReader, Poller, PollerSettings, Queue, QueueMaker, attributes,
+    ForeignPolicy, LargePayloads, PayloadReader, PollSettings, Poller, PollerSettings, Queue, QueueMaker,
+    attributes,
 };
 use aws_sdk_sqs::Client;
 use proxy_core::{
@@ -136,16 +137,16 @@ impl PollPlan {
     }
 
     fn poller(&self, queue: &Queue) -> Poller {
-        let settings = PollerSettings {
+        let polls = PollSettings {
             queue_url: queue.url().into(),
             name: queue.name().into(),
             wait_time: self.wait_time,
             max_messages: self.max_messages,
             visibility_timeout: self.visibility_timeout,
-            orphan_after: self.request_timeout_max,
-            foreign: ForeignPolicy::GiveBack,
             payloads: self.payloads.clone(),
         };
+        let (orphan_after, foreign) = (self.request_timeout_max, ForeignPolicy::GiveBack);
+        let settings = PollerSettings { polls, orphan_after, foreign };
         let (inbox, instance) = (Arc::clone(&self.inbox), self.instance.clone());
         Poller::new(self.client.clone(), settings, attributes::decode, inbox, instance, self.metrics.clone())
     }

@@ -277,7 +277,7 @@ impl<'poller> Settler<'poller> {
             other => other.take().map_or(0, |(_, unsaid)| unsaid),
         };
         self.not_alone = Some((now, 0));
-        let queue = &*self.settings.name;
+        let queue = &*self.settings.polls.name;
         if others {
             tracing::warn!(
                 messaging.destination.name = queue,
