@@ -82,12 +82,15 @@ impl ProxyContext {
     pub const END: &str = r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{}}"#;
 
     /// What goes beside this message: `initialize` always carries it, and afterwards only what goes to a peer that answered with
-    /// one of its own. `reply` says where answers go.
-    pub fn beside(outbound: &Outbound, reply: impl FnOnce() -> ReplyAddress) -> Option<Self> {
+    /// one of its own. `reply` says where answers go; `None` where they go on the response of their own request.
+    pub fn beside<R: Into<Option<ReplyAddress>>>(
+        outbound: &Outbound,
+        reply: impl FnOnce() -> R,
+    ) -> Option<Self> {
         let announced = outbound.remote.peer.as_deref().is_some_and(|peer| !peer.eras.is_empty());
         (announced || outbound.message.method() == Some("initialize")).then(|| Self {
             v: Self::VERSION,
-            reply: Some(reply()),
+            reply: reply().into(),
             deadline: Some(unix_millis(outbound.context.deadline)),
             // also where it goes there directly: then it says nothing new
             owner: outbound.remote.peer.as_deref().and_then(|peer| peer.owner.clone()),

@@ -146,11 +146,10 @@ impl StreamableHttpBackend {
 
     /// The message as the server is to get it, and what travels beside it.
     fn prepared(&self, outbound: Outbound) -> Result<(Message, Option<ProxyContext>), BackendError> {
-        let Some(callback) = &self.callback else { return Ok((outbound.message, None)) };
-        let url = || callback.url(&outbound.remote.route);
-        let context = ProxyContext::beside(&outbound, || ReplyAddress::Url(url().into()));
-        match outbound.message {
-            Message::Request(request) if request.method() == "initialize" => {
+        let address = || Some(ReplyAddress::Url(self.callback_url(&outbound.remote.route)?.into()));
+        let context = ProxyContext::beside(&outbound, address);
+        match (outbound.message, &self.callback) {
+            (Message::Request(request), Some(callback)) if request.method() == "initialize" => {
                 let url = serde_json::Value::from(callback.url(&outbound.remote.route)).to_string();
                 let request = request.with_meta("webhookUrl", &url).map_err(|error| {
                     let message = "the parameters of initialize are no object";
@@ -158,7 +157,7 @@ impl StreamableHttpBackend {
                 })?;
                 Ok((request.into(), context))
             }
-            message => Ok((message, context)),
+            (message, _) => Ok((message, context)),
         }
     }
 

@@ -85,7 +85,7 @@ impl Between {
         Self::run(Arc::new(intake), Arc::new(backend), delivered, &instance, registry)
     }
 
-    async fn hybrid(webhook_tools: &[&str]) -> Self {
+    async fn hybrid(webhook_tools: &[&str], webhook_url: Option<&str>) -> Self {
         let (instance, mut registry) = (InstanceId::random(), Registry::default());
         let mut config = StreamableHttpIntakeConfig::default();
         config.webhook_tools = webhook_tools.iter().map(|&tool| tool.to_owned()).collect();
@@ -99,13 +99,16 @@ impl Between {
         let intake = StreamableHttpIntake::connect(config, parts).await.unwrap();
         let (sender, delivered) = mpsc::channel(64);
         let mut config = StreamableHttpConfig::new(format!("http://{}/mcp", intake.address()));
-        config.webhook_url = Some(String::new());
+        config.webhook_url = webhook_url.map(str::to_owned);
         let parts = StreamableHttpParts {
             inbox: Arc::new(Delivered(sender)),
             instance: instance.clone(),
             request_timeout_max: Duration::from_mins(1),
             registry: &mut Registry::default(),
-            listener: Some(TcpListener::bind("127.0.0.1:0").await.unwrap()),
+            listener: match webhook_url {
+                Some(_) => Some(TcpListener::bind("127.0.0.1:0").await.unwrap()),
+                None => None,
+            },
             tls: None,
         };
         let backend = StreamableHttpBackend::connect(config, parts).await.unwrap();
@@ -198,13 +201,23 @@ async fn over_webhooks() {
 
 #[tokio::test]
 async fn over_streamable_http_with_webhooks() {
-    let mut between = Between::hybrid(&["add"]).await;
+    over_streamable_http(Between::hybrid(&["add"], Some("")).await, 1).await;
+}
+
+#[tokio::test]
+async fn over_streamable_http_alone() {
+    over_streamable_http(Between::hybrid(&["add"], None).await, 0).await;
+}
+
+async fn over_streamable_http(mut between: Between, callbacks: usize) {
     // as the worker names sessions
     let session = RemoteSession::parse(RouteKey::random(&InstanceId::random()).as_str()).unwrap();
     between.remote.peer = Some(Arc::new(Peer { session: Some(session.clone()), ..Peer::default() }));
     let mut outbound = between.outbound(0, "initialize", INITIALIZE);
     outbound.remote.peer = None;
     let (opened, answer) = between.exchange(None, outbound, Some(Receipt::Opened(session.clone()))).await;
+    let context = opened.context.as_ref().unwrap();
+    assert!(context.deadline.is_some() && context.reply.is_some() == (callbacks > 0), "{context:?}");
     let peer = answer.peer.unwrap();
     assert_eq!((peer.session.as_ref(), peer.eras.len()), (Some(&session), 1));
     between.remote.peer = Some(Arc::new(peer));
@@ -212,8 +225,9 @@ async fn over_streamable_http_with_webhooks() {
         let call = between.outbound(number, "tools/call", &format!(r#"{{"name":"{tool}"}}"#));
         let (call, _) = between.exchange(Some(&opened), call, None).await;
         assert_eq!(call.session.as_ref(), Some(&session));
+        assert!(call.context.is_some_and(|context| context.deadline.is_some()));
     }
-    assert_eq!(between.callbacks(), 1);
+    assert_eq!(between.callbacks(), callbacks);
     in_time(between.backend.close(&between.remote)).await.unwrap();
     assert!(matches!(next(&mut between.arrivals).await.event, ArrivalEvent::End));
     assert!(between.tasks.try_join_next().is_none());

@@ -31,9 +31,13 @@ async fn initialize_goes_without_a_session_and_learns_the_servers() {
     assert!(got.header("user-agent").unwrap().starts_with("mcp-async-transport-proxy/"));
     let client_id = format!("search.{}", wire.route().as_str());
     assert_eq!(got.header("x-client-id"), Some(client_id.as_str()));
-    for absent in ["mcp-session-id", "mcp-protocol-version", "x-proxy-context"] {
+    for absent in ["mcp-session-id", "mcp-protocol-version"] {
         assert_eq!(got.header(absent), None, "{absent}");
     }
+    // a worker of ours knows a proxy by it (docs/WIRE.md); any other server ignores it
+    let context: serde_json::Value = serde_json::from_str(got.header("x-proxy-context").unwrap()).unwrap();
+    let keys: Vec<&str> = context.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!((keys.as_slice(), &context["v"]), (&["deadline", "v"][..], &serde_json::json!(1)));
     assert!(!got.body.contains("webhookUrl"), "{}", got.body);
     let events = got.stream();
     events.message(&answer(&wire)).await;
