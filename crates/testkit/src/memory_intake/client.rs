@@ -8,9 +8,6 @@ use tokio::sync::mpsc;
 use super::MemoryTransport;
 use crate::intake_contract::{Envelope, Received};
 
-/// What our own proxy sends beside the word that a session ends.
-pub(super) const END: &str = r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{}}"#;
-
 /// The revision that a client speaks.
 const VERSION: &str = "2025-11-25";
 
@@ -100,8 +97,10 @@ impl MemoryClient {
     /// Says that the session ends, as our own proxy does.
     pub fn end(&self, session: &str) {
         let context = ProxyContext { end: true, ..self.context() };
-        self.transport
-            .put(Envelope { context: Some(context.to_json()), ..self.envelope(Some(session), END) });
+        self.transport.put(Envelope {
+            context: Some(context.to_json()),
+            ..self.envelope(Some(session), ProxyContext::END)
+        });
     }
 
     /// Waits for the next message that came back; `None` once the transport is gone.

@@ -6,7 +6,7 @@ use std::{
 };
 
 use proxy_core::{
-    ReplyAddress,
+    ProxyContext, ReplyAddress,
     id::{InstanceId, RouteKey},
     intake::{Arrival, ArrivalEvent, Receipt, ReplyTo},
 };
@@ -163,7 +163,7 @@ pub(super) fn envelope_of(arrival: &Arrival) -> Envelope {
         ArrivalEvent::Message(message) => message.as_str().to_owned(),
         ArrivalEvent::End => {
             context.get_or_insert_default().end = true;
-            super::client::END.to_owned()
+            ProxyContext::END.to_owned()
         }
     };
     let reply: Option<ReplyAddress> = match &arrival.reply {
