@@ -5,7 +5,7 @@ mod settle;
 use std::{sync::Arc, time::Duration};
 
 use aws_sdk_sqs::{Client, types::Message};
-use proxy_core::{BackendMetrics, backend::Inbox, id::InstanceId};
+use proxy_core::{BackendMetrics, backend::Inbox, error::BackendError, id::InstanceId};
 use tokio_util::sync::CancellationToken;
 
 use self::settle::Settler;
@@ -65,6 +65,11 @@ impl Poller {
     /// How its last polls went.
     pub fn health(&self) -> &PollHealth {
         self.polling.health()
+    }
+
+    /// Whether the last poll succeeded, and not too long ago; `None` before the first has ended.
+    pub fn check(&self) -> Option<Result<(), BackendError>> {
+        self.polling.check()
     }
 
     /// Polls until `shutdown` fires, then hands over what the receives in flight bring, and resolves once everything is settled and

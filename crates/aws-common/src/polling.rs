@@ -36,6 +36,9 @@ use crate::{
 /// How long the messages of one receive wait for those of the other, which takes as long only if it hangs.
 const OVERLAP: Duration = Duration::from_secs(1);
 
+/// How much longer than its wait a poll may take before readiness doubts it.
+const POLL_MARGIN: Duration = Duration::from_secs(20);
+
 /// What a poll brought.
 type Polled = Result<Vec<Arrived>, BackendError>;
 
@@ -110,6 +113,11 @@ impl Polling {
 
     pub(crate) fn health(&self) -> &PollHealth {
         &self.health
+    }
+
+    /// Whether the last poll succeeded, and not too long ago; `None` before the first has ended.
+    pub(crate) fn check(&self) -> Option<Result<(), BackendError>> {
+        self.health.check(self.settings.wait_time + POLL_MARGIN)
     }
 
     /// Polls until `shutdown` fires, then hands over what the receives in flight bring, and resolves once everything is settled and

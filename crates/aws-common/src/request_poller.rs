@@ -59,6 +59,11 @@ impl RequestPoller {
         self.polling.health()
     }
 
+    /// Whether the last poll succeeded, and not too long ago; `None` before the first has ended.
+    pub fn check(&self) -> Option<Result<(), BackendError>> {
+        self.polling.check()
+    }
+
     /// Polls until `stopping` fires, then hands over what the receives in flight bring, and resolves once everything is settled and
     /// acknowledged. Recovers from every failure by itself.
     ///

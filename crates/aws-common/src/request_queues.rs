@@ -23,9 +23,6 @@ use crate::{
     worker_queue::{WorkerQueue, WorkerQueuePlan},
 };
 
-/// How much longer than its wait a poll may take before readiness doubts it.
-const POLL_MARGIN: Duration = Duration::from_secs(20);
-
 /// What a worker's queues are read with.
 #[derive(Debug, Clone)]
 pub struct RequestQueuesPlan {
@@ -156,12 +153,11 @@ impl RequestQueues {
     /// # Errors
     /// That of the last poll.
     pub async fn check(&self) -> Result<(), BackendError> {
-        let longest = self.plan.wait_time + POLL_MARGIN;
-        match self.shared.health().check(longest) {
+        match self.shared.check() {
             Some(polled) => polled?,
             None => drop(self.queue.message_bytes("check").await?),
         }
-        self.own.as_ref().and_then(|own| own.health().check(longest)).unwrap_or(Ok(()))
+        self.own.as_ref().and_then(WorkerQueue::check).unwrap_or(Ok(()))
     }
 
     /// Feeds the desk until told to stop, and then with what is in hand: from the queue that others read too until `stopping.drain`

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     attributes::decode_request,
     created_queue::{CreatedQueue, Dependents, QueueMaker, QueuePlan},
-    polling::{PollHealth, PollSettings},
+    polling::PollSettings,
     queue::Queue,
     request_poller::{DeadLetters, RequestPoller, RequestPollerSettings},
 };
@@ -124,9 +124,9 @@ impl WorkerQueue {
         own.and_then(|own| url.strip_prefix(own)).is_some_and(|instance| InstanceId::parse(instance).is_ok())
     }
 
-    /// How its last polls went.
-    pub fn health(&self) -> &PollHealth {
-        self.poller.health()
+    /// Whether the last poll succeeded, and not too long ago; `None` before the first has ended.
+    pub fn check(&self) -> Option<Result<(), BackendError>> {
+        self.poller.check()
     }
 
     /// Feeds the desk until `stop` fires and then with what is in hand, keeps the queue alive, and reaps those of dead workers.
@@ -135,7 +135,7 @@ impl WorkerQueue {
         self.desk.get_or_init(|| Arc::clone(desk));
         tokio::join!(
             Box::pin(self.poller.run(desk, stop.clone())),
-            Box::pin(self.created.keep_alive(self.health(), stop.clone())),
+            Box::pin(self.created.keep_alive(self.poller.health(), stop.clone())),
             Box::pin(self.maker.reap(stop))
         );
     }

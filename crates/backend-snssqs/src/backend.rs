@@ -32,9 +32,6 @@ pub(crate) const NAME: &str = "snssqs";
 /// How long a far end is tried to be told that a session has ended.
 const END_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How much longer than its wait a poll may take before readiness doubts it.
-const POLL_MARGIN: Duration = Duration::from_secs(20);
-
 /// What a backend is built with, beside its configuration.
 #[derive(Debug)]
 pub struct SnsSqsParts<'registry> {
@@ -70,7 +67,6 @@ pub struct SnsSqsBackend {
     sender: BatchingSender,
     owners: Owners,
     poller: Poller,
-    longest_poll: Duration,
     limits: Limits,
     payloads: Option<LargePayloads>,
 }
@@ -136,7 +132,6 @@ impl SnsSqsBackend {
             sender,
             owners,
             poller,
-            longest_poll: config.wait_time + POLL_MARGIN,
             limits: Limits { message_bytes },
             payloads,
         })
@@ -170,7 +165,7 @@ impl Backend for SnsSqsBackend {
     }
 
     async fn check(&self) -> Result<(), BackendError> {
-        match self.poller.health().check(self.longest_poll) {
+        match self.poller.check() {
             Some(polled) => polled?,
             None => drop(self.return_path.queue().message_bytes("check").await?),
         }

@@ -23,7 +23,7 @@ struct State {
 
 impl PollHealth {
     /// Whether the last poll succeeded, and within `longest`; `None` before the first has ended.
-    pub fn check(&self, longest: Duration) -> Option<Result<(), BackendError>> {
+    pub(super) fn check(&self, longest: Duration) -> Option<Result<(), BackendError>> {
         let state = self.lock();
         if let Some((kind, message)) = &state.failing {
             return Some(Err(BackendError::new(*kind, "check", message.clone())));

@@ -1,15 +1,10 @@
 //! One queue for the answers of all sessions: a given one, or one of our own making.
 
-use std::time::Duration;
-
 use aws_common::{CreatedQueue, Poller, Queue, QueueMaker};
 use proxy_core::error::BackendError;
 use tokio_util::sync::CancellationToken;
 
 use super::PollPlan;
-
-/// How much longer than its wait a poll may take before readiness doubts it.
-const POLL_MARGIN: Duration = Duration::from_secs(20);
 
 /// The queue that all answers are read from, and its poller.
 #[derive(Debug)]
@@ -18,7 +13,6 @@ pub(crate) struct SharedQueue {
     /// Who made it, and what was made; nothing for a given one, which stays.
     created: Option<(QueueMaker, CreatedQueue)>,
     poller: Poller,
-    longest_poll: Duration,
 }
 
 impl SharedQueue {
@@ -36,7 +30,7 @@ impl SharedQueue {
 
     fn with(queue: Queue, created: Option<(QueueMaker, CreatedQueue)>, plan: &PollPlan) -> Self {
         let poller = plan.poller(&queue);
-        Self { queue, created, poller, longest_poll: plan.wait_time + POLL_MARGIN }
+        Self { queue, created, poller }
     }
 
     pub(super) fn queue(&self) -> &Queue {
@@ -52,7 +46,7 @@ impl SharedQueue {
     }
 
     pub(super) async fn check(&self) -> Result<(), BackendError> {
-        match self.poller.health().check(self.longest_poll) {
+        match self.poller.check() {
             Some(polled) => polled,
             None => self.queue.message_bytes("check").await.map(|_| ()),
         }
