@@ -1,9 +1,10 @@
 //! What the backends over AWS share.
 //!
-//! Reading order: `attributes` (what travels beside a message), `sender` (out), `poller` (in), `request_poller` (in, at a
-//! worker), `sender_pool` (out, to queues that peers name), `acknowledger` (deletes), `queue` and
-//! `created_queue` (those that we read, and those that we make), `error` (the
-//! one mapping of SDK errors), `client`, `settings`; `operator` for what provisioning and the doctor share.
+//! Reading order: `attributes` (what travels beside a message), `sender` (out), `polling` (in) with `poller` and `request_poller` (who
+//! settles it at a proxy and at a worker), `acknowledger` (deletes), `queue` and `created_queue` (those that we read, and those that we
+//! make), `error` (the one mapping of SDK errors), `client`, `settings`. Then what a fleet of workers needs: `request_queues` (all that
+//! one reads), `worker_queue` (its own), `sender_pool` (out, to queues that peers name), `owners` (the same at a proxy). `large_payloads`
+//! for messages by way of S3; `operator` for what provisioning and the doctor share.
 
 mod acknowledger;
 pub mod attributes;
