@@ -5,6 +5,7 @@ mod doctor;
 mod door;
 mod metrics;
 mod provision;
+mod reception;
 mod refusal;
 mod settings;
 mod settling;
@@ -28,6 +29,7 @@ pub(crate) use self::{
     door::Door,
     metrics::IntakeMetrics,
     provision::by_hand,
+    reception::Reception,
     refusal::{Refusal, Why},
     settings::{IntakeSettings, default_listen},
     settling::Settling,

@@ -36,7 +36,7 @@ use super::requests::MCP_SESSION_ID;
 use crate::{
     config::parsed_headers,
     http_client::HttpClient,
-    intake::{Callbacks, Door, IntakeMetrics, Listening, Settling, no_other_worker, problems},
+    intake::{Callbacks, Door, IntakeMetrics, Listening, Reception, Settling, no_other_worker, problems},
 };
 
 pub use self::{doctor::intake_doctor, provision::intake_provision};
@@ -148,13 +148,15 @@ impl Intake for StreamableHttpIntake {
     async fn run(&self, desk: Arc<dyn Desk>, stopping: Stopping) -> Result<(), BackendError> {
         let (responses, sessions) = (&self.replies.responses, &self.replies.sessions);
         let endpoint = Endpoint {
-            desk,
-            door: Arc::clone(&self.door),
+            reception: Reception {
+                desk,
+                door: Arc::clone(&self.door),
+                settling: Arc::clone(&self.settling),
+                metrics: self.metrics.clone(),
+            },
             manner: Arc::clone(&self.manner),
             responses: Arc::clone(responses),
             sessions: Arc::clone(sessions),
-            settling: Arc::clone(&self.settling),
-            metrics: self.metrics.clone(),
         };
         let serving = self.listening.serve(endpoint::router(endpoint, &self.path), stopping.stop.clone());
         let ending = async {

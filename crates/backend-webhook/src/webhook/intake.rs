@@ -24,7 +24,7 @@ use super::request::name;
 use crate::{
     config::parsed_headers,
     http_client::HttpClient,
-    intake::{Callbacks, Door, IntakeMetrics, Listening, Posted, Settling, problems, too_large},
+    intake::{Callbacks, Door, IntakeMetrics, Listening, Posted, Reception, Settling, problems, too_large},
 };
 
 pub use self::{doctor::intake_doctor, provision::intake_provision};
@@ -140,10 +140,12 @@ impl Intake for WebhookIntake {
 
     async fn run(&self, desk: Arc<dyn Desk>, stopping: Stopping) -> Result<(), BackendError> {
         let endpoint = Endpoint {
-            desk,
-            door: Arc::clone(&self.door),
-            settling: Arc::clone(&self.settling),
-            metrics: self.metrics.clone(),
+            reception: Reception {
+                desk,
+                door: Arc::clone(&self.door),
+                settling: Arc::clone(&self.settling),
+                metrics: self.metrics.clone(),
+            },
         };
         self.listening.serve(endpoint::router(endpoint, &self.path), stopping.stop).await?;
         self.settling.end().await;

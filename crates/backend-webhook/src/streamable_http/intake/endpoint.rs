@@ -16,7 +16,7 @@ use axum::{
 use proxy_core::{
     ProtocolVersion,
     id::RemoteSession,
-    intake::{Arrival, ArrivalEvent, Delivery, Desk, Receipt, Refused, Taken},
+    intake::{Arrival, ArrivalEvent, Delivery, Receipt, Refused},
     message::RequestId,
 };
 
@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     http_server,
-    intake::{Door, IntakeMetrics, Refusal, Settling, Why, context_of, single},
+    intake::{Reception, Refusal, Why, context_of, single},
     streamable_http::requests::{MCP_PROTOCOL_VERSION, MCP_SESSION_ID, X_CLIENT_ID},
 };
 
@@ -47,13 +47,10 @@ pub(super) struct Manner {
 /// What takes requests.
 #[derive(Debug)]
 pub(super) struct Endpoint {
-    pub(super) desk: Arc<dyn Desk>,
-    pub(super) door: Arc<Door>,
+    pub(super) reception: Reception,
     pub(super) manner: Arc<Manner>,
     pub(super) responses: Arc<Responses>,
     pub(super) sessions: Arc<Sessions>,
-    pub(super) settling: Arc<Settling>,
-    pub(super) metrics: IntakeMetrics,
 }
 
 /// What was refused, about this request where it could be read.
@@ -69,7 +66,7 @@ async fn take(State(endpoint): State<Arc<Endpoint>>, request: Request) -> Respon
         Ok(response) => response,
         Err((refusal, id)) => {
             http_server::discard(&mut body).await;
-            endpoint.refused(&refusal);
+            endpoint.reception.refused(&refusal);
             refusal.response(id)
         }
     }
@@ -77,18 +74,14 @@ async fn take(State(endpoint): State<Arc<Endpoint>>, request: Request) -> Respon
 
 /// What comes to any other path.
 async fn elsewhere(State(endpoint): State<Arc<Endpoint>>, request: Request) -> Response<Body> {
-    let (parts, mut body) = request.into_parts();
-    let nothing = || Refusal::new(Why::Path, StatusCode::NOT_FOUND, "there is nothing here");
-    let refusal = endpoint.door.check(&parts).err().unwrap_or_else(nothing);
-    http_server::discard(&mut body).await;
-    endpoint.refused(&refusal);
-    refusal.response(None)
+    let (parts, body) = request.into_parts();
+    endpoint.reception.elsewhere(&parts, body).await
 }
 
 impl Endpoint {
     async fn take(&self, parts: &Parts, body: &mut Body) -> Result<Response<Body>, Refusing> {
         let nameless = |refusal| (refusal, None);
-        self.door.check(parts).map_err(nameless)?;
+        self.reception.door.check(parts).map_err(nameless)?;
         match parts.method {
             Method::POST => self.post(parts, body).await,
             Method::GET => self.get(parts).map_err(nameless),
@@ -120,26 +113,10 @@ impl Endpoint {
         let session = named(parts)?;
         check_version(&parts.headers)?;
         let arrival = Arrival { session: Some(session), ..envelope(&parts.headers)? };
-        match self.hand_over(|desk| desk.take(arrival))? {
+        match self.reception.hand_over(|desk| desk.take(arrival))? {
             Receipt::Opened(_) | Receipt::Accepted | Receipt::Ended => Ok(Response::new(Body::empty())),
             Receipt::Refused(refused) => Err(refusal(&refused)),
         }
-    }
-
-    /// Hands something over, and follows it until it is settled.
-    pub(super) fn hand_over(&self, take: impl FnOnce(&dyn Desk) -> Taken) -> Result<Receipt, Refusal> {
-        let room = self.settling.room()?;
-        let Taken { receipt, settled } = take(&*self.desk);
-        self.settling.follow(room, settled);
-        Ok(receipt)
-    }
-
-    fn refused(&self, refusal: &Refusal) {
-        tracing::debug!(reason = refusal.reason(), "a request was refused");
-        if refusal.why == Why::Malformed {
-            self.metrics.transport.malformed();
-        }
-        self.metrics.refused(refusal.reason());
     }
 }
 

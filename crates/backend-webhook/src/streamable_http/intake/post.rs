@@ -34,7 +34,7 @@ impl Endpoint {
             return Err(nameless(not_acceptable(sentence)));
         }
         Door::check_media(headers).map_err(nameless)?;
-        match self.door.read(body).await.map_err(nameless)? {
+        match self.reception.door.read(body).await.map_err(nameless)? {
             Message::Request(request) => {
                 let id = request.id().clone();
                 self.request(parts, request).await.map_err(|refusal| (refusal, Some(id)))
@@ -56,7 +56,7 @@ impl Endpoint {
             event: ArrivalEvent::Message(message),
             ..envelope(&parts.headers)?
         };
-        if let Receipt::Refused(refused) = self.hand_over(|desk| desk.take(arrival))? {
+        if let Receipt::Refused(refused) = self.reception.hand_over(|desk| desk.take(arrival))? {
             return Err(refusal(&refused));
         }
         if let Some(request) = cancelled {
@@ -83,7 +83,7 @@ impl Endpoint {
             event: ArrivalEvent::Message(request.into()),
             ..envelope(&parts.headers)?
         };
-        let receipt = self.hand_over(|desk| {
+        let receipt = self.reception.hand_over(|desk| {
             let Taken { receipt, settled } = desk.take(arrival);
             Taken { receipt, settled: Box::pin(settled.inspect(move |_| drop(in_flight))) }
         })?;
@@ -110,7 +110,7 @@ impl Endpoint {
         };
         let end = envelope(headers)?;
         let client_id = end.client_id.clone();
-        let receipt = self.hand_over(|desk| {
+        let receipt = self.reception.hand_over(|desk| {
             self.sessions.open(number, client_id, || {
                 let taken = desk.take(arrival);
                 if let Receipt::Opened(session) = &taken.receipt {
@@ -177,7 +177,7 @@ impl Drop for Unheard<'_> {
             return;
         }
         tracing::debug!(session = ?end.session, "a client went away before its session had begun");
-        if let Err(refusal) = self.endpoint.hand_over(|desk| desk.take(end)) {
+        if let Err(refusal) = self.endpoint.reception.hand_over(|desk| desk.take(end)) {
             tracing::debug!(reason = refusal.reason(), "the session lives until it is idle for too long");
         }
     }

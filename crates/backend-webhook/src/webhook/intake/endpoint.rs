@@ -6,20 +6,20 @@ use axum::{
     Router,
     body::Body,
     extract::{Request, State},
-    http::{Method, Response, StatusCode, request::Parts},
+    http::{Method, Response, request::Parts},
     routing::any,
 };
 use proxy_core::{
     ProtocolVersion, ReplyAddress,
     id::RemoteSession,
-    intake::{Arrival, ArrivalEvent, Delivery, Desk, Receipt, ReplyTo, Taken},
+    intake::{Arrival, ArrivalEvent, Delivery, Receipt, ReplyTo},
     message::{Message, RequestId},
 };
 
 use super::receipt;
 use crate::{
     http_server,
-    intake::{Door, IntakeMetrics, Refusal, Settling, Why, context_of, single, without_webhook_url},
+    intake::{Door, Reception, Refusal, context_of, single, without_webhook_url},
     webhook::request::name,
 };
 
@@ -29,10 +29,7 @@ const ALLOWED: &str = "POST, DELETE";
 /// What takes requests.
 #[derive(Debug)]
 pub(super) struct Endpoint {
-    pub(super) desk: Arc<dyn Desk>,
-    pub(super) door: Arc<Door>,
-    pub(super) settling: Arc<Settling>,
-    pub(super) metrics: IntakeMetrics,
+    pub(super) reception: Reception,
 }
 
 /// What was refused: with the receipt that asyncmcp's clients know, or as a JSON-RPC error about this request.
@@ -59,7 +56,7 @@ async fn take(State(endpoint): State<Arc<Endpoint>>, request: Request) -> Respon
         Err(refused) => {
             http_server::discard(&mut body).await;
             let (Refused::AsReceipt(refusal) | Refused::AsError(refusal, _)) = &refused;
-            endpoint.refused(refusal);
+            endpoint.reception.refused(refusal);
             match refused {
                 Refused::AsReceipt(refusal) => receipt::error(&refusal),
                 Refused::AsError(refusal, id) => refusal.response(id),
@@ -70,17 +67,13 @@ async fn take(State(endpoint): State<Arc<Endpoint>>, request: Request) -> Respon
 
 /// What comes to any other path.
 async fn elsewhere(State(endpoint): State<Arc<Endpoint>>, request: Request) -> Response<Body> {
-    let (parts, mut body) = request.into_parts();
-    let nothing = || Refusal::new(Why::Path, StatusCode::NOT_FOUND, "there is nothing here");
-    let refusal = endpoint.door.check(&parts).err().unwrap_or_else(nothing);
-    http_server::discard(&mut body).await;
-    endpoint.refused(&refusal);
-    refusal.response(None)
+    let (parts, body) = request.into_parts();
+    endpoint.reception.elsewhere(&parts, body).await
 }
 
 impl Endpoint {
     async fn take(&self, parts: &Parts, body: &mut Body) -> Result<Response<Body>, Refused> {
-        self.door.check(parts)?;
+        self.reception.door.check(parts)?;
         match parts.method {
             Method::POST => self.post(parts, body).await,
             Method::DELETE => self.delete(parts),
@@ -90,7 +83,7 @@ impl Endpoint {
 
     async fn post(&self, parts: &Parts, body: &mut Body) -> Result<Response<Body>, Refused> {
         Door::check_media(&parts.headers)?;
-        let message = self.door.read(body).await?;
+        let message = self.reception.door.read(body).await?;
         let id = match &message {
             Message::Request(request) => Some(request.id().clone()),
             Message::Notification(_) | Message::Response(_) => None,
@@ -100,7 +93,7 @@ impl Endpoint {
             ArrivalEvent::Message(message) => message.method().map(str::to_owned),
             ArrivalEvent::End => None,
         };
-        match self.hand_over(arrival)? {
+        match self.reception.hand_over(|desk| desk.take(arrival))? {
             Receipt::Opened(session) => Ok(receipt::created(&session)),
             Receipt::Accepted => Ok(receipt::accepted(method.as_deref())),
             Receipt::Ended => Ok(receipt::terminated()),
@@ -112,25 +105,10 @@ impl Endpoint {
         let missing = || Refusal::invalid("Missing X-Session-ID header");
         let session = session(parts)?.ok_or_else(missing)?;
         let arrival = Arrival { session: Some(session), ..empty(parts)? };
-        match self.hand_over(arrival)? {
+        match self.reception.hand_over(|desk| desk.take(arrival))? {
             Receipt::Opened(_) | Receipt::Accepted | Receipt::Ended => Ok(receipt::terminated()),
             Receipt::Refused(refused) => Err(receipt::not_ended(&refused)),
         }
-    }
-
-    fn hand_over(&self, arrival: Arrival) -> Result<Receipt, Refusal> {
-        let room = self.settling.room()?;
-        let Taken { receipt, settled } = self.desk.take(arrival);
-        self.settling.follow(room, settled);
-        Ok(receipt)
-    }
-
-    fn refused(&self, refusal: &Refusal) {
-        tracing::debug!(reason = refusal.reason(), "a request was refused");
-        if refusal.why == Why::Malformed {
-            self.metrics.transport.malformed();
-        }
-        self.metrics.refused(refusal.reason());
     }
 }
 
