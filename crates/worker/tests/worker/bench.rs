@@ -73,6 +73,13 @@ impl Setup {
         self.start_on(transport, intake, Ledger::in_memory().unwrap())
     }
 
+    /// Starts one worker of the fleet on this transport.
+    pub(crate) fn start_in_fleet(self, transport: &MemoryTransport) -> Bench {
+        let ledger = Ledger::in_memory().unwrap();
+        let intake = transport.intake_of(ledger.instance().clone());
+        self.start_on(transport.clone(), intake, ledger)
+    }
+
     /// Starts a worker with this ledger.
     pub(crate) fn start_on(
         self,

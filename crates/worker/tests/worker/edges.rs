@@ -14,7 +14,6 @@ use proxy_core::{
 use testkit::{
     MemoryIntake, MemoryTransport, intake_contract::Envelope, memory::inbound, memory_intake::MemoryClient,
 };
-use worker::Ledger;
 
 use crate::bench::{Bench, Setup, context, in_time, json, ledger, reason, receive, text, tool};
 
@@ -45,12 +44,9 @@ fn call(client: &MemoryClient, id: &str, receive_count: u32) -> Arrival {
 
 #[tokio::test]
 async fn a_call_that_comes_again_while_the_worker_drains_is_not_said_not_to_have_run() {
-    let (transport, ledger) = (MemoryTransport::default(), Ledger::in_memory().unwrap());
-    let intake = transport.intake_of(ledger.instance().clone());
-    let owner = intake.owner().unwrap().to_owned();
-    let bench = Setup::default().start_on(transport, intake, ledger);
+    let bench = Setup::default().start_in_fleet(&MemoryTransport::default());
     let mut client = bench.transport.proxy();
-    client.go_to(&owner);
+    client.go_to(bench.intake.owner().unwrap());
     bench.open(&mut client, "session-1").await;
     bench.wait_until_settled().await;
     client.request("session-1", "s", "tools/call", &tool("slow", "{}"));

@@ -7,15 +7,12 @@ use proxy_core::{
 };
 use testkit::{MemoryTransport, intake_contract::Envelope};
 use tokio_util::task::TaskTracker;
-use worker::Ledger;
 
 use crate::bench::{Bench, Setup, context, in_time, reason, receive, text, tool};
 
 /// A worker of the fleet on this transport.
 fn worker(transport: &MemoryTransport) -> Bench {
-    let ledger = Ledger::in_memory().unwrap();
-    let intake = transport.intake_of(ledger.instance().clone());
-    Setup::default().start_on(transport.clone(), intake, ledger)
+    Setup::default().start_in_fleet(transport)
 }
 
 /// Takes everything and settles nothing: a worker that dies with all that it has in hand.

@@ -8,12 +8,9 @@ use crate::bench::{Setup, in_time, reason, receive, text, tool};
 
 #[tokio::test]
 async fn what_runs_finishes_and_nothing_new_begins() {
-    let (transport, ledger) = (MemoryTransport::default(), Ledger::in_memory().unwrap());
-    let intake = transport.intake_of(ledger.instance().clone());
-    let owner = intake.owner().unwrap().to_owned();
-    let bench = Setup::default().start_on(transport, intake, ledger);
+    let bench = Setup::default().start_in_fleet(&MemoryTransport::default());
     let mut client = bench.transport.proxy();
-    client.go_to(&owner);
+    client.go_to(bench.intake.owner().unwrap());
     bench.open(&mut client, "session-1").await;
     for id in ["a", "b"] {
         client.request("session-1", id, "tools/call", &tool("slow", "{}"));

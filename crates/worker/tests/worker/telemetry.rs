@@ -7,7 +7,6 @@ use proxy_core::{
     id::{InstanceId, RouteKey},
 };
 use testkit::MemoryTransport;
-use worker::Ledger;
 
 use crate::bench::{Bench, Setup, receive};
 
@@ -39,10 +38,7 @@ fn counted(bench: &Bench) -> BTreeMap<String, BTreeSet<String>> {
 
 #[tokio::test]
 async fn the_documentation_names_every_metric_with_its_labels() {
-    let transport = MemoryTransport::default();
-    let ledger = Ledger::in_memory().unwrap();
-    let intake = transport.intake_of(ledger.instance().clone());
-    let bench = Setup::default().start_on(transport, intake, ledger);
+    let bench = Setup::default().start_in_fleet(&MemoryTransport::default());
     let mut client = bench.transport.proxy();
     // A metric with labels shows once it has counted something.
     bench.open(&mut client, "session-1").await;
