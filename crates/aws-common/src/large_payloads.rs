@@ -110,11 +110,6 @@ impl LargePayloads {
         format!("{}/{}", self.config.bucket, self.config.prefix)
     }
 
-    /// The largest payload that is stored or read, in bytes.
-    pub fn largest(&self) -> usize {
-        self.config.max_message
-    }
-
     /// Whether a message of this size goes by way of S3, where the transport takes `limit`.
     pub fn is_large(&self, size: usize, limit: usize) -> bool {
         size > self.config.threshold.map_or(limit, |threshold| threshold.min(limit))

@@ -15,8 +15,8 @@ pub use self::{
     payloads::{large_payload_statements, large_payloads},
     policy::{Statement, policy, queue_arn},
     provisioned_queue::{
-        MAX_RECEIVE_COUNT, PROVISIONED_TAG, ProvisionedQueue, RequestQueuePlan, dead_letters_url,
-        is_provisioned, provision_queue, provision_request_queue, provision_request_queue_for,
+        PROVISIONED_TAG, ProvisionedQueue, RequestQueuePlan, dead_letters_url, is_provisioned,
+        provision_queue, provision_request_queue, provision_request_queue_for,
     },
     reply_queue::reply_queue,
     worker::WorkerChecks,

@@ -14,7 +14,7 @@ use crate::{
 
 /// How often a request may be received and not deleted before it goes to the dead-letter queue. A server deletes what it took, so
 /// that many have died over it.
-pub const MAX_RECEIVE_COUNT: u32 = 5;
+const MAX_RECEIVE_COUNT: u32 = 5;
 
 /// The most that a redrive policy takes (AWS, `maxReceiveCount`).
 const MOST_RECEIVES: u32 = 1000;

@@ -45,7 +45,7 @@ pub async fn intake_provision(
         provision_request_queue_for(&clients.sqs, &plan, mode, report).await?;
         return Ok(intake_policies(config));
     };
-    let metrics = BackendMetrics::new(NAME, &mut Registry::default());
+    let metrics = BackendMetrics::for_intake(NAME, &mut Registry::default());
     let link = Link {
         topic: Topic::new(&clients.sns_for(arn), arn, "request topic", &metrics),
         queue_url: config.queue_url.clone(),

@@ -163,6 +163,6 @@ async fn nothing_is_called_before_it_is_needed() {
     let config = LargePayloadsConfig { endpoint_url: Some(emulator.endpoint_url()), ..config("") };
     let settings = ClientSettings { endpoint_url: None, region: Some("us-east-1".into()) };
     let payloads = LargePayloads::connect(config, &settings, "").await.unwrap();
-    assert_eq!((payloads.largest(), payloads.announces().as_str()), (16 << 20, "my-payloads/"));
+    assert_eq!((payloads.config.max_message, payloads.announces().as_str()), (16 << 20, "my-payloads/"));
     assert_eq!(emulator.calls().total(), 0);
 }
