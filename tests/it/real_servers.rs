@@ -1,7 +1,5 @@
 //! MCP servers that nobody here wrote, unchanged, behind each transport.
 
-use std::path::Path;
-
 use anyhow::{Context as _, Result};
 use e2e::{
     fixtures,
@@ -81,8 +79,7 @@ async fn server_filesystem(kind: Kind) -> Result<()> {
     assert_eq!(std::fs::read_to_string(root.join("note.txt"))?, content);
     let read = session.answer(json!(2), "read_text_file", json!({"path": at("note.txt")})).await?;
     assert_eq!(text(&read), Some(content));
-    let outside = Path::new("/etc/hostname").to_string_lossy().into_owned();
-    let refused = session.answer(json!(3), "read_text_file", json!({"path": outside})).await?;
+    let refused = session.answer(json!(3), "read_text_file", json!({"path": "/etc/hostname"})).await?;
     assert_eq!(refused["result"]["isError"], true, "{refused}");
     proxy.stop().await?;
     Ok(())

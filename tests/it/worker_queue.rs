@@ -60,9 +60,7 @@ async fn nothing_on_the_queue_stops_a_worker(kind: Kind) -> Result<()> {
     })
     .await?;
     let worker = world.far_end.worker()?;
-    let malformed = worker.metric("mcp_worker_malformed_messages", "").await?
-        + worker.metric("mcp_worker_intake_malformed_messages", "").await?
-        + worker.metric("mcp_worker_backend_malformed_messages", "").await?;
+    let malformed = worker.metric("mcp_worker_intake_malformed_messages_total", "").await?;
     assert!(malformed >= 4.0, "{malformed} malformed messages were counted");
     let refused = worker.metric("mcp_worker_refusals_total", "reply_not_allowed").await?;
     assert!(refused >= 1.0, "{refused} addresses were refused");

@@ -118,18 +118,18 @@ impl FarEnd {
             Transport::Sqs => {
                 let (emulator, backend, queue) = sqs(requests).await?;
                 let place = Served::Sqs { endpoint: emulator.endpoint_url(), queue };
-                Self::behind(Some(emulator), Server::python(place).await?, backend)
+                Ok(Self::behind(Some(emulator), Server::python(place).await?, backend))
             }
             Transport::SnsSqs => {
                 let (emulator, backend, queue) = snssqs(requests).await?;
                 let place = Served::SnsSqs { endpoint: emulator.endpoint_url(), queue };
-                Self::behind(Some(emulator), Server::python(place).await?, backend)
+                Ok(Self::behind(Some(emulator), Server::python(place).await?, backend))
             }
             transport => {
                 let (server, server_url) = fixtures::server(&Served::Http { kind, port: 0 }).await?;
                 let place = Served::Http { kind, port: address(&server_url)?.port() };
                 let backend = over_http(transport, server_url, kind != Kind::StreamableHttp);
-                Self::behind(None, Server::Python(server, place), backend)
+                Ok(Self::behind(None, Server::Python(server, place), backend))
             }
         }
     }
@@ -169,12 +169,11 @@ impl FarEnd {
             }
         };
         let settings = worker::Settings { more: more.to_owned(), ..worker::Settings::new(intake, server) };
-        Self::behind(emulator, Server::worker(settings).await?, backend)
+        Ok(Self::behind(emulator, Server::worker(settings).await?, backend))
     }
 
-    #[expect(clippy::unnecessary_wraps, reason = "what its callers return")]
-    fn behind(emulator: Option<Emulator>, server: Server, backend: Backend) -> Result<Self> {
-        Ok(Self { emulator, backend, server, _behind: None })
+    fn behind(emulator: Option<Emulator>, server: Server, backend: Backend) -> Self {
+        Self { emulator, backend, server, _behind: None }
     }
 
     /// The emulator, where messages go through one.
