@@ -23,7 +23,7 @@ use tokio::time::{Instant, sleep_until};
 pub(crate) use self::tls::config as tls_config;
 pub(crate) use self::{
     failure::{Phase, failure},
-    header::{X_METHOD, X_PROXY_CONTEXT, X_REQUEST_ID, put, put_short},
+    header::{X_METHOD, X_PROXY_CONTEXT, X_REQUEST_ID, context_of, put, put_short},
 };
 
 /// How long an unused connection is kept. Shorter than what Python servers keep (uvicorn: 5 s): a request that meets a closing connection

@@ -14,7 +14,6 @@ use std::sync::{Mutex, PoisonError};
 
 use axum::{Router, http::HeaderMap};
 use proxy_core::{
-    ProxyContext,
     backend::Limits,
     config::Problem,
     error::{BackendError, ErrorKind},
@@ -34,7 +33,7 @@ pub(crate) use self::{
     settings::{IntakeSettings, default_listen},
     settling::Settling,
 };
-use crate::{http_client::X_PROXY_CONTEXT, http_server};
+use crate::http_server;
 
 /// The most connections at once; more wait in the system's queue. Each session of the hybrid may hold some of them open.
 const MAX_CONNECTIONS: usize = 4096;
@@ -101,12 +100,6 @@ pub(crate) fn too_large(message: &Message, limits: Limits) -> Result<(), Backend
 /// Nothing can be passed on: who sent it has to be told.
 pub(crate) fn no_other_worker() -> BackendError {
     BackendError::new(ErrorKind::SessionGone, "forward", "no other worker can be reached over this transport")
-}
-
-/// What our own proxy says beside a message.
-pub(crate) fn context_of(headers: &HeaderMap) -> Option<ProxyContext> {
-    let value = headers.get(X_PROXY_CONTEXT)?.to_str().ok()?;
-    ProxyContext::parse(value)
 }
 
 /// The one value of a header, where it is one that can be read. Two that differ are none that can be acted on.

@@ -8,14 +8,13 @@ use axum::{
     http::{HeaderMap, Method, Response, StatusCode},
 };
 use proxy_core::{
-    ProxyContext,
     backend::{Disposition, Inbound, Settlement},
     id::{RemoteSession, RouteKey},
     message::Message,
 };
 
 use super::{Shared, refusal::Refusal};
-use crate::{http_client::X_PROXY_CONTEXT, http_server};
+use crate::{http_client::context_of, http_server};
 
 /// Takes a callback on its own path.
 pub(super) async fn take(
@@ -123,8 +122,7 @@ fn decode(
 ) -> Result<Inbound, Refusal> {
     let message =
         String::from_utf8(bytes).ok().and_then(|text| Message::parse(text).ok()).ok_or(Refusal::Malformed)?;
-    let context = headers.get(X_PROXY_CONTEXT).and_then(|value| value.to_str().ok());
-    let context = context.and_then(ProxyContext::parse).unwrap_or_default();
+    let context = context_of(headers).unwrap_or_default();
     Ok(context.inbound(Some(route), session, message, None))
 }
 

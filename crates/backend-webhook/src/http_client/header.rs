@@ -1,5 +1,6 @@
 //! Headers whose values come from messages.
 
+use proxy_core::ProxyContext;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
 /// What our two ends tell each other.
@@ -11,6 +12,11 @@ pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-i
 
 /// The longest value that is taken from a message into a header: requests with large heads are refused as a whole.
 const LONGEST_VALUE: usize = 256;
+
+/// What the peer says beside a message; `None` from one that knows none of our extensions.
+pub(crate) fn context_of(headers: &HeaderMap) -> Option<ProxyContext> {
+    ProxyContext::parse(headers.get(X_PROXY_CONTEXT)?.to_str().ok()?)
+}
 
 /// A value that a header cannot carry is left out.
 pub(crate) fn put(headers: &mut HeaderMap, name: HeaderName, value: &str) {

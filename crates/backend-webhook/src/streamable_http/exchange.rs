@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::{Response, StatusCode};
 use proxy_core::{
-    Backoff, ProxyContext,
+    Backoff,
     backend::{Peer, Sent},
     error::{BackendError, Delivery, ErrorKind},
 };
@@ -22,7 +22,7 @@ use super::{
     server::{Ended, Position, Server, finish, is_media, session_of},
     streams::Waiting,
 };
-use crate::http_client::X_PROXY_CONTEXT;
+use crate::http_client::context_of;
 
 /// How long the head of a response is waited for before the request counts as accepted all the same. A server that answers in
 /// JSON sends the head with the answer, and a cancellation must be able to overtake it: that goes out once `send` has returned.
@@ -299,8 +299,7 @@ pub(super) fn backoff() -> Backoff {
 
 /// What the server says of itself in the head of its answer to `initialize`.
 fn peer_of(headers: &http::HeaderMap) -> Peer {
-    let context = headers.get(X_PROXY_CONTEXT).and_then(|value| value.to_str().ok());
-    let context = context.and_then(ProxyContext::parse).unwrap_or_default();
+    let context = context_of(headers).unwrap_or_default();
     Peer { session: session_of(headers), owner: context.owner, eras: context.eras, ..Peer::default() }
 }
 

@@ -26,8 +26,9 @@ use super::{
     sse,
 };
 use crate::{
+    http_client::context_of,
     http_server,
-    intake::{Reception, Refusal, Why, context_of, single},
+    intake::{Reception, Refusal, Why, single},
     streamable_http::requests::{MCP_PROTOCOL_VERSION, MCP_SESSION_ID, X_CLIENT_ID},
 };
 

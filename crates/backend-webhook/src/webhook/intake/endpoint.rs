@@ -18,8 +18,9 @@ use proxy_core::{
 
 use super::receipt;
 use crate::{
+    http_client::context_of,
     http_server,
-    intake::{Door, Reception, Refusal, context_of, single, without_webhook_url},
+    intake::{Door, Reception, Refusal, single, without_webhook_url},
     webhook::request::name,
 };
 
