@@ -10,6 +10,7 @@ use testkit::emulator::Emulator;
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
     process::{Child, ChildStdin, ChildStdout, Command},
+    task::JoinSet,
     time::timeout,
 };
 
@@ -77,6 +78,21 @@ impl Client {
     }
 }
 
+/// A worker that runs. Its log is read, so that it can go on writing.
+struct Worker {
+    process: Child,
+    _reading: JoinSet<()>,
+}
+
+impl Worker {
+    async fn stop(mut self) {
+        let process = self.process.id().unwrap().to_string();
+        assert!(std::process::Command::new("kill").args(["-TERM", &process]).status().unwrap().success());
+        let ended = timeout(PATIENCE, self.process.wait()).await.expect("the worker ends");
+        assert_eq!(ended.unwrap().code(), Some(0));
+    }
+}
+
 fn command(emulator: &Emulator, state: &tempfile::TempDir, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_proxy-bin"));
     command
@@ -98,7 +114,7 @@ async fn both_ends(
     state: &tempfile::TempDir,
     proxy_bucket: Option<&str>,
     worker_bucket: Option<&str>,
-) -> (Child, Client) {
+) -> (Worker, Client) {
     emulator.create_queue("requests", &[]).unwrap();
     emulator.create_bucket("large");
     let server = state.path().join("server.py");
@@ -129,7 +145,8 @@ async fn both_ends(
         panic!("the worker did not start");
     };
     timeout(PATIENCE, running).await.expect("the worker runs");
-    tokio::spawn(async move { while let Ok(Some(_)) = log.next_line().await {} });
+    let mut reading = JoinSet::new();
+    reading.spawn(async move { while let Ok(Some(_)) = log.next_line().await {} });
 
     let key = format!("backend.sqs.read_queue_url={queue}");
     let at_proxy = payloads("backend.sqs", proxy_bucket);
@@ -137,13 +154,7 @@ async fn both_ends(
     arguments.extend(at_proxy.iter().map(String::as_str));
     let mut client = Client::start(command(emulator, state, &arguments));
     client.initialize().await;
-    (worker, client)
-}
-
-async fn stop(mut worker: Child) {
-    let process = worker.id().unwrap().to_string();
-    assert!(std::process::Command::new("kill").args(["-TERM", &process]).status().unwrap().success());
-    assert_eq!(timeout(PATIENCE, worker.wait()).await.expect("the worker ends").unwrap().code(), Some(0));
+    (Worker { process: worker, _reading: reading }, client)
 }
 
 #[tokio::test]
@@ -156,7 +167,7 @@ async fn a_call_and_its_answer_that_no_queue_takes_come_through_and_leave_nothin
         assert!(answer["result"]["content"][0]["text"] == *text, "{:.300}", answer.to_string());
     }
     client.end().await;
-    stop(worker).await;
+    worker.stop().await;
     assert_eq!(emulator.objects("large").keys().collect::<Vec<_>>(), Vec::<&String>::new());
 }
 
@@ -169,6 +180,6 @@ async fn where_one_end_has_no_bucket_what_is_too_large_is_said_to_be_at_once() {
     let small = client.echo(3, "small").await;
     assert_eq!(small["result"]["content"][0]["text"], "small");
     client.end().await;
-    stop(worker).await;
+    worker.stop().await;
     assert!(emulator.objects("large").is_empty());
 }
