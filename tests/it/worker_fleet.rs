@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use e2e::{
     backend::Backend,
     fixtures,
-    http::{Session, text},
+    http::{Session, call, messages, text},
     kind::Kind,
     proxy::{Proxy, Settings},
     stories,
@@ -15,10 +15,15 @@ use e2e::{
 use futures_util::future::try_join_all;
 use serde_json::json;
 
+/// How long it takes at the most until a worker that is gone is noticed by the others (docs/worker.md: one to two minutes), and as much
+/// again for a busy machine.
+const NOTICED: Duration = Duration::from_mins(4);
+
 stories! {
     many_clients_share_two_workers: worker_sqs, worker_snssqs;
     asyncmcps_clients_share_two_workers: worker_sqs, worker_snssqs;
     a_fleet_works_over_fifo: worker_sqs, worker_snssqs;
+    a_worker_that_is_gone_for_good_is_noticed: worker_sqs, worker_snssqs;
 }
 
 /// Two proxies, two workers, one queue: each client sees its own session, with everything that belongs to it.
@@ -91,5 +96,26 @@ async fn a_fleet_works_over_fifo(kind: Kind) -> Result<()> {
     tokio::time::timeout(Duration::from_mins(2), try_join_all(sessions)).await??;
     let seen = fixtures::python_client("probe", &proxy.url(), &["--sessions", "3"]).await?;
     assert_eq!(seen["parallel"], 40);
+    Ok(())
+}
+
+/// Its session ends with an error, though nobody starts it again, and the next one is the other worker's.
+async fn a_worker_that_is_gone_for_good_is_noticed(kind: Kind) -> Result<()> {
+    let mut far_end = FarEnd::start(kind).await?;
+    let proxy = Proxy::start(far_end.settings("")).await?;
+    let lost = Session::open(&proxy.url(), "2025-11-25").await?;
+    let answer = lost.answer(json!(1), "echo", json!({"text": "before"})).await?;
+    assert_eq!(text(&answer), Some("before"));
+    let other = far_end.another_worker().await?;
+    far_end.worker()?.kill().await?;
+    let asked = lost.post().timeout(NOTICED).json(&call(json!(2), "echo", json!({"text": "after"})));
+    let mut answers = messages(asked.send().await?.error_for_status()?).await.context("nobody noticed")?;
+    let answer = answers.pop().context("nothing came back")?;
+    assert_eq!(answer["error"]["data"]["reason"], "session_gone", "{answer}");
+    let next = Session::open(&proxy.url(), "2025-11-25").await?;
+    let answer = next.answer(json!(1), "echo", json!({"text": "anew"})).await?;
+    assert_eq!(text(&answer), Some("anew"));
+    proxy.stop().await?;
+    other.stop().await?;
     Ok(())
 }
