@@ -30,8 +30,12 @@ const MORE: [(&str, &str); 2] = [("with the demo", "demo"), ("with large payload
 /// The libraries that have the feature of large payloads too.
 const OVER_S3: [&str; 3] = ["aws-common", "backend-sqs", "backend-snssqs"];
 
-/// The binary's own tests with each backend alone, and those of what is not among the default features.
-pub(crate) fn each_alone(has_nextest: bool) -> impl Iterator<Item = (&'static str, Invocation)> {
+/// What the feature of large payloads adds to the tests of the libraries; the rest of theirs runs without it already.
+const ADDED_OVER_S3: &str = "package(proxy-bin) or binary(large_payloads) or test(large_payloads)";
+
+/// The binary's own tests with each backend alone, and those of what is not among the default features; `full` repeats with a
+/// feature what it should change nothing about.
+pub(crate) fn each_alone(has_nextest: bool, full: bool) -> impl Iterator<Item = (&'static str, Invocation)> {
     let tests = move || {
         if has_nextest {
             Invocation::cargo(["nextest", "run", "--no-fail-fast"])
@@ -48,8 +52,9 @@ pub(crate) fn each_alone(has_nextest: bool) -> impl Iterator<Item = (&'static st
         if feature == "large-payloads" {
             packages.extend(OVER_S3.iter().flat_map(|package| ["--package", package]));
         }
-        let run = packages.into_iter().chain(["--features", feature]);
-        (name, run.fold(tests(), Invocation::argument))
+        let run = packages.into_iter().chain(["--features", feature]).fold(tests(), Invocation::argument);
+        let narrowed = has_nextest && !full && feature == "large-payloads";
+        (name, if narrowed { run.argument("--filterset").argument(ADDED_OVER_S3) } else { run })
     };
     BACKENDS.into_iter().map(alone).chain(MORE.into_iter().map(more))
 }

@@ -93,12 +93,14 @@ fn steps(full: bool) -> Vec<Step> {
         Step::command("feature combinations", features::combinations()),
     ];
     let nextest = Invocation::cargo(["nextest", "--version"]).output().is_ok();
-    steps.extend(features::each_alone(nextest).map(|(name, invocation)| Step::command(name, invocation)));
+    steps.extend(
+        features::each_alone(nextest, full).map(|(name, invocation)| Step::command(name, invocation)),
+    );
     // One build for the programs and all tests: another selection of packages or targets would select other features of
     // the dependencies, and build them again. After those with single features, since their program has the same name.
     let all = Invocation::cargo(["build", "--workspace", "--bins", "--tests"]);
     steps.push(Step::command("programs and tests", all));
-    let doc_tests = Invocation::cargo(["test", "--doc", "--workspace"]);
+    let doc_tests = Invocation::cargo(["test", "--doc", "--workspace", "--no-fail-fast"]);
     steps.push(Step::command("documentation's examples", doc_tests));
     steps.extend(test_steps(nextest, full));
     steps
