@@ -86,6 +86,10 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de Raw
 pub(super) fn message(text: String) -> Result<Message, MessageError> {
     let flat: Flat<'_> = serde_json::from_str(&text)
         .map_err(|error| from_json(&error, "a member is missing, repeated or of the wrong type"))?;
+    // serde would take an array's items for the members, one after another
+    if text.trim_start().starts_with('[') {
+        return Err(MessageError::Invalid("it is an array where an object is wanted"));
+    }
     if flat.jsonrpc.as_deref() != Some("2.0") {
         return Err(MessageError::Invalid("jsonrpc is not \"2.0\""));
     }

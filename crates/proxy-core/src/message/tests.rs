@@ -38,11 +38,16 @@ fn what_is_no_message_is_refused_with_its_code() {
         (r#"{"jsonrpc":"2.0","id":1,"result":{},"error":{}}"#, code::INVALID_REQUEST),
         (r#"{"jsonrpc":"2.0","result":{}}"#, code::INVALID_REQUEST),
         (r#"{"jsonrpc":"2.0","id":1}"#, code::INVALID_REQUEST),
+        (r#"["2.0",1,null,null,{},null]"#, code::INVALID_REQUEST),
+        (" [\"2.0\",1,null,null,{}, null]", code::INVALID_REQUEST),
     ] {
         assert_eq!(Message::parse(text).map_err(|error| error.code()).err(), Some(code), "{text}");
     }
     assert_eq!(Body::parse(vec![0xff, 0xfe]).err(), Some(MessageError::NotJson));
-    assert_eq!(Body::parse(b"[]".to_vec()).map_err(|error| error.code()).err(), Some(code::INVALID_REQUEST));
+    for batch in ["[]", r#"[["2.0",1,null,null,{},null]]"#] {
+        let refused = Body::parse(batch.into()).map_err(|error| error.code()).err();
+        assert_eq!(refused, Some(code::INVALID_REQUEST), "{batch}");
+    }
 }
 
 #[test]
