@@ -343,6 +343,19 @@ mod tests {
         Cli::command().debug_assert();
     }
 
+    /// What is broken by the edge of a terminal is no command any more once it is pasted.
+    #[test]
+    fn examples_fit_a_narrow_terminal() {
+        fn look(command: &clap::Command) {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            for line in help.lines().filter(|line| line.starts_with("  ")) {
+                assert!(line.len() <= 80, "{}: {line}", command.get_name());
+            }
+            command.get_subcommands().for_each(look);
+        }
+        look(&Cli::command());
+    }
+
     #[test]
     fn every_flag_reaches_its_setting() {
         let flags = [

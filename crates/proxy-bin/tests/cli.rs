@@ -198,6 +198,7 @@ fn help_has_examples() {
         &["--help"][..],
         &["serve", "--help"],
         &["stdio", "--help"],
+        &["worker", "--help"],
         &["provision", "--help"],
         &["doctor", "--help"],
         &["config", "check", "--help"],

@@ -5,7 +5,7 @@ Examples:
   proxy-bin serve --config proxy.toml
   proxy-bin serve --set backend.sqs.read_queue_url=$QUEUE_URL
   proxy-bin stdio --config proxy.toml
-  proxy-bin worker --backend sqs --queue $QUEUE_URL -- npx -y @modelcontextprotocol/server-everything
+  proxy-bin worker --backend sqs --queue $QUEUE_URL -- uvx mcp-server-fetch
   proxy-bin config check --config proxy.toml
   proxy-bin provision --config proxy.toml --dry-run
   proxy-bin doctor --config proxy.toml
@@ -34,7 +34,8 @@ Examples:
 
 For Claude Desktop, in claude_desktop_config.json:
   { \"mcpServers\": { \"search\": {
-      \"command\": \"proxy-bin\", \"args\": [\"stdio\", \"--config\", \"/etc/mcp/proxy.toml\"] } } }";
+      \"command\": \"proxy-bin\",
+      \"args\": [\"stdio\", \"--config\", \"/etc/mcp/proxy.toml\"] } } }";
 
 pub(super) const AFTER_WORKER_HELP: &str = "\
 Any MCP server, unchanged, behind an async transport: a command that speaks MCP at its standard input and output, which is \
@@ -42,9 +43,10 @@ started once a session, or a Streamable HTTP server. Clients reach it through pr
 A call runs at most once; the worker writes it down in its ledger before it runs.
 
 Examples:
-  proxy-bin worker --backend sqs --queue $QUEUE_URL -- npx -y @modelcontextprotocol/server-everything
-  proxy-bin worker --backend sqs --queue $QUEUE_URL --pass-env GITHUB_TOKEN -- uvx mcp-server-fetch
-  proxy-bin worker --backend webhook --listen 127.0.0.1:8000 --upstream http://127.0.0.1:3000/mcp
+  proxy-bin worker --backend sqs --queue $QUEUE_URL -- uvx mcp-server-fetch
+  proxy-bin worker --backend sqs --queue $QUEUE_URL --pass-env GITHUB_TOKEN -- \\
+    npx -y @modelcontextprotocol/server-everything
+  proxy-bin worker --backend webhook --upstream http://127.0.0.1:3000/mcp
   proxy-bin worker --config worker.toml --admin 127.0.0.1:9090
 
 Of the environment, a command gets HOME, LOGNAME, PATH, SHELL, TERM, USER and what --env and --pass-env name.
@@ -62,7 +64,7 @@ Examples:
   proxy-bin demo --once";
 
 pub(super) const AFTER_PROVISION_HELP: &str = "\
-Does what is missing and nothing twice, says what it did, and prints the IAM policies that proxy and server need.
+Does what is missing and nothing twice, says what it did, and prints the IAM policies that proxy and server, or the worker, need.
 Exit code 0 if all of it is done.
 
 --json prints { dry_run, steps: [{ change, kind, name, detail }], policies: [{ principal, document }], error };
@@ -85,8 +87,9 @@ MCP server itself, which it starts for that.
 
 Examples:
   proxy-bin doctor --config proxy.toml
-  proxy-bin doctor --config worker.toml
-  proxy-bin doctor --config proxy.toml --json | jq '.checks[] | select(.verdict != \"ok\")'";
+  proxy-bin doctor --config worker.toml --worker
+  proxy-bin doctor --config proxy.toml --json |
+    jq '.checks[] | select(.verdict != \"ok\")'";
 
 pub(super) const AFTER_CHECK_HELP: &str = "\
 Prints every problem: where it is, what is wrong, what to write instead. Exit code 1 if there is one. Calls no service.
@@ -99,7 +102,7 @@ Prints every setting in force and where it comes from, secrets masked.
 
 Examples:
   proxy-bin config show --config proxy.toml
-  proxy-bin config show --json | jq '.[\"server.port\"]'";
+  proxy-bin config show --config proxy.toml --json | jq '.[\"server.port\"]'";
 
 pub(super) const AFTER_SCHEMA_HELP: &str = "\
 An editor that knows TOML (Taplo, Even Better TOML) completes and checks a configuration file whose first line is
