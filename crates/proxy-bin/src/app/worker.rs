@@ -10,6 +10,7 @@ use std::{
 use anyhow::{Context, anyhow};
 use frontend_http::{HttpMetrics, Readiness};
 use prometheus_client::registry::Registry;
+use proxy_core::Proxy;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use worker::{Ledger, Worker, WorkerParts, children::Launch};
@@ -27,6 +28,8 @@ use crate::{
 #[derive(Debug)]
 pub struct WorkerApp {
     worker: Arc<Worker>,
+    /// The way to the server.
+    proxy: Arc<Proxy>,
     admin: Option<Admin>,
     grace: Duration,
     said: Said,
@@ -103,7 +106,8 @@ impl WorkerApp {
         let parts =
             WorkerParts { proxy: Arc::clone(&proxy), intake, ledger, instance, registry: &mut registry };
         let worker = Worker::new(settings, parts)?;
-        let mut app = Self { worker, admin: None, grace: config.shutdown.grace, said };
+        let grace = config.shutdown.grace;
+        let mut app = Self { worker, proxy: Arc::clone(&proxy), admin: None, grace, said };
         match listener.map(|listener| app.admin(config, proxy, listener, registry)).transpose() {
             Ok(admin) => app.admin = admin,
             Err(error) => {
@@ -138,7 +142,7 @@ impl WorkerApp {
     ///
     /// The intake or the way to the server ended by itself, or something did not end in time.
     pub async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
-        let Self { worker, admin, grace, .. } = self;
+        let Self { worker, proxy, admin, grace, .. } = self;
         let stop = CancellationToken::new();
         let _stop = stop.clone().drop_guard();
         let serving = async {
@@ -147,8 +151,15 @@ impl WorkerApp {
                 None => std::future::pending().await,
             }
         };
+        let looking = async {
+            if !shutdown.is_cancelled() {
+                look_for_server(&proxy).await;
+            }
+            std::future::pending::<()>().await;
+        };
         tokio::select! {
-            ended = worker.run(shutdown, grace) => ended.context("the worker ended")?,
+            ended = worker.run(shutdown.clone(), grace) => ended.context("the worker ended")?,
+            () = looking => {}
             ended = serving => {
                 ended?;
                 return Err(anyhow!("the listener of health and metrics ended by itself"));
@@ -162,7 +173,7 @@ impl WorkerApp {
     fn admin(
         &self,
         config: &Config,
-        proxy: Arc<proxy_core::Proxy>,
+        proxy: Arc<Proxy>,
         listener: TcpListener,
         mut registry: Registry,
     ) -> anyhow::Result<Admin> {
@@ -187,6 +198,15 @@ impl WorkerApp {
         if let Err(error) = self.run(ended).await {
             tracing::warn!(error = format!("{error:#}"), "something may be left behind at the transport");
         }
+    }
+}
+
+/// Says at start what would otherwise be said only to the first client. A server at a URL may still be starting, so it is no more than
+/// a warning.
+async fn look_for_server(proxy: &Proxy) {
+    if let Err(error) = proxy.check().await {
+        let cause = std::error::Error::source(&error);
+        tracing::warn!(error.r#type = error.kind().as_str(), %error, cause, "the server is not there: no session can begin before it is");
     }
 }
 
