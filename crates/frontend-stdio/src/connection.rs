@@ -15,7 +15,7 @@ use crate::rejection::Rejection;
 /// An answer is not turned into a stream by waiting: only what comes before it does that.
 const AS_LONG_AS_IT_TAKES: Duration = Duration::MAX;
 
-/// How many messages may wait for the answer to `initialize`.
+/// How many messages and batches may wait for the answer to `initialize`.
 const MAX_HELD: usize = 64;
 
 /// The client's one session, and what is under way for it.
@@ -28,7 +28,7 @@ pub(crate) struct Connection {
     /// The answer to `initialize` is on its way.
     is_opening: bool,
     /// What came meanwhile: a script writes all it has to say at once, and over a pipe messages have an order.
-    held: Vec<Message>,
+    held: Vec<Body>,
     output: mpsc::Sender<String>,
     /// The answers on their way.
     pub(crate) replies: JoinSet<Replied>,
@@ -70,8 +70,7 @@ impl Connection {
         match line {
             Line::TooLong(outline) => Some(refuse(&Rejection::TooLarge { limit }, outline.request_id())),
             Line::Whole(bytes) => match Body::parse(bytes.to_vec()) {
-                Ok(Body::Single(message)) => self.take_message(message),
-                Ok(Body::Batch(messages)) => self.take_batch(messages),
+                Ok(body) => self.take_body(body),
                 Err(error) => {
                     let mut outline = Outline::default();
                     // What is not JSON has no members (JSON-RPC 2.0, section 5: the id is null where it cannot be told).
@@ -88,8 +87,8 @@ impl Connection {
     pub(crate) fn replied(&mut self, replied: Replied) {
         if replied == Replied::Initialize {
             self.is_opening = false;
-            for message in std::mem::take(&mut self.held) {
-                let refused = self.take_message(message);
+            for body in std::mem::take(&mut self.held) {
+                let refused = self.take_body(body);
                 self.say(refused);
             }
         }
@@ -97,8 +96,8 @@ impl Connection {
 
     /// Ends the session, and with it what is in flight.
     pub(crate) fn end(&mut self) {
-        for message in std::mem::take(&mut self.held) {
-            self.say(refuse_request(&Rejection::NotInitialized, request_id(&message).cloned()));
+        for body in std::mem::take(&mut self.held) {
+            self.say(refuse_body(&Rejection::NotInitialized, &body));
         }
         if let Some(session) = self.session.take()
             && let Err(refusal) = self.proxy.end(&session, &self.caller)
@@ -107,17 +106,29 @@ impl Connection {
         }
     }
 
+    fn take_body(&mut self, body: Body) -> Option<String> {
+        match body {
+            Body::Single(message) => self.take_message(message),
+            Body::Batch(messages) => self.take_batch(messages),
+        }
+    }
+
+    /// Keeps what came before the answer to `initialize` until that is there.
+    fn hold(&mut self, body: Body) -> Option<String> {
+        if self.held.len() >= MAX_HELD {
+            return refuse_body(&Rejection::NotInitialized, &body);
+        }
+        self.held.push(body);
+        None
+    }
+
     fn take_message(&mut self, message: Message) -> Option<String> {
         let id = request_id(&message).cloned();
         if claims_modern_era(&message) {
             return id.map(|id| refuse(&Rejection::ModernEra, Some(id)));
         }
         if self.is_opening && message.method() != Some("ping") {
-            if self.held.len() >= MAX_HELD {
-                return refuse_request(&Rejection::NotInitialized, id);
-            }
-            self.held.push(message);
-            return None;
+            return self.hold(Body::Single(message));
         }
         let confirms = message.method() == Some("notifications/initialized");
         let forwarded = match &self.session {
@@ -181,6 +192,9 @@ impl Connection {
         }
         if messages.iter().any(|message| message.method() == Some("initialize")) {
             return Some(refuse(&Rejection::InitializeInBatch, None));
+        }
+        if self.is_opening {
+            return self.hold(Body::Batch(messages));
         }
         let Some(session) = &self.session else { return refuse_all(&Rejection::NotInitialized, &messages) };
         let version = match self.proxy.version(session, &self.caller) {
@@ -282,6 +296,13 @@ fn refuse_request(rejection: &Rejection, id: Option<RequestId>) -> Option<String
 fn refuse_all(rejection: &Rejection, messages: &[Message]) -> Option<String> {
     let ids = messages.iter().filter_map(request_id);
     joined(ids.map(|id| refuse(rejection, Some(id.clone()))).collect(), Shape::Array)
+}
+
+fn refuse_body(rejection: &Rejection, body: &Body) -> Option<String> {
+    match body {
+        Body::Single(message) => refuse_request(rejection, request_id(message).cloned()),
+        Body::Batch(messages) => refuse_all(rejection, messages),
+    }
 }
 
 fn request_id(message: &Message) -> Option<&RequestId> {

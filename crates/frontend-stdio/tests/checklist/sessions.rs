@@ -63,6 +63,20 @@ async fn what_is_written_in_one_go_is_taken_in_its_order() {
 }
 
 #[tokio::test]
+async fn a_batch_is_taken_in_its_order_too() {
+    let mut client = Client::start();
+    let initialized = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
+    let batch = json!([call(2, "echo", &json!({"text": "a"})), call(3, "echo", &json!({"text": "b"}))]);
+    let all = [initialize(1, "2025-03-26"), initialized, batch];
+    client.write(all.map(|message| format!("{message}\n")).concat().as_bytes()).await;
+    assert_eq!(client.next().await["id"], 1);
+    let answers = client.next().await;
+    let mut texts: Vec<_> = answers.as_array().unwrap().iter().map(text).collect();
+    texts.sort_unstable();
+    assert_eq!(texts, ["a", "b"]);
+}
+
+#[tokio::test]
 async fn what_waits_for_a_handshake_that_fails_is_refused_and_may_begin_another() {
     let mut client = Client::start();
     let failure = BackendError::new(ErrorKind::Unavailable, "send", "the queue is not there");
