@@ -1,6 +1,6 @@
 //! The callbacks: messages that are posted to the URLs that clients named.
 
-use std::time::Duration;
+use std::{mem, time::Duration};
 
 use axum::http::HeaderName;
 use bytes::Bytes;
@@ -76,6 +76,7 @@ impl Callbacks {
     /// What the last attempt failed at; `Protocol` at once where the client refuses the message.
     pub(crate) async fn deliver(&self, posted: &Posted<'_>) -> Result<(), BackendError> {
         let mut backoff = Backoff::new(FIRST_DELAY, LONGEST_DELAY);
+        let mut is_first = true;
         loop {
             let (error, asked) = match self.attempt(posted).await {
                 Ok(()) => return Ok(()),
@@ -86,7 +87,12 @@ impl Callbacks {
             if next >= posted.deadline {
                 return Err(error);
             }
-            tracing::debug!(error.r#type = error.kind().as_str(), %error, "a callback failed and is tried again");
+            // Once a message: whoever waits for an answer that has nowhere to go would otherwise see nothing until its deadline.
+            if mem::take(&mut is_first) {
+                tracing::warn!(error.r#type = error.kind().as_str(), %error, "a callback failed and is tried again");
+            } else {
+                tracing::debug!(error.r#type = error.kind().as_str(), %error, "a callback failed once more");
+            }
             sleep_until(next).await;
         }
     }
