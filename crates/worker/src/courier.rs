@@ -69,12 +69,23 @@ impl Courier {
         context: ProxyContext,
         answer: Response,
     ) -> Result<(), BackendError> {
+        self.answer_within(ANSWER_TIME, request, context, answer).await
+    }
+
+    /// The same, where it is tried for so long.
+    pub(crate) async fn answer_within(
+        &self,
+        time: Duration,
+        request: Option<ReplyTo>,
+        context: ProxyContext,
+        answer: Response,
+    ) -> Result<(), BackendError> {
         let id = answer.id().cloned();
-        let sent = self.send(request.clone(), context.clone(), answer.into(), ANSWER_TIME).await;
+        let sent = self.send(request.clone(), context.clone(), answer.into(), time).await;
         match (sent, id) {
             (Err(error), Some(id)) if error.kind() == ErrorKind::TooLarge => {
                 let notice = Notice::AnswerTooLarge(error.to_string().into());
-                self.send(request, context, notice.answer(id).into(), ANSWER_TIME).await
+                self.send(request, context, notice.answer(id).into(), time).await
             }
             (sent, _) => sent,
         }

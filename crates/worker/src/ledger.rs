@@ -24,11 +24,12 @@ use std::{
 use proxy_core::id::{InstanceId, RemoteSession};
 
 use self::{
-    retention::Bounds,
+    retention::{Bounds, LONGEST_CALL},
     store::Store,
     writer::{Command, Writer},
 };
 
+pub(crate) use self::entry::{LeftBehind, Page};
 pub use self::{
     entry::{Begun, CallKey, Entry, EntryState, SessionRecord},
     error::LedgerError,
@@ -43,6 +44,7 @@ pub struct Ledger {
     writer: Writer,
     instance: InstanceId,
     covers_since: Arc<AtomicU64>,
+    latest_left_behind: Page,
 }
 
 impl Ledger {
@@ -51,7 +53,7 @@ impl Ledger {
     /// # Errors
     /// Another process has it, it cannot be read or written, or it is damaged.
     pub fn open(path: &Path) -> Result<Self, LedgerError> {
-        Self::open_for_calls_of(path, Duration::ZERO)
+        Self::open_for_calls_of(path, LONGEST_CALL)
     }
 
     /// As [`open`](Self::open), where calls may take so long: what is known of them is kept for at least twice that.
@@ -70,9 +72,10 @@ impl Ledger {
         Self::over(Store::in_memory(Bounds::default())?)
     }
 
-    fn over(store: Store) -> Result<Self, LedgerError> {
+    fn over(mut store: Store) -> Result<Self, LedgerError> {
+        let latest_left_behind = store.latest_left_behind()?;
         let (instance, covers_since) = (store.instance().clone(), store.covers_since());
-        Ok(Self { writer: Writer::start(store)?, instance, covers_since })
+        Ok(Self { writer: Writer::start(store)?, instance, covers_since, latest_left_behind })
     }
 
     /// The worker that this ledger is: random, made with the file and kept in it until [`Self::retire`].
@@ -120,6 +123,39 @@ impl Ledger {
     /// once more should the call come again.
     pub fn sent(&self, key: &CallKey) {
         self.writer.tell(Command::Sent { key: key.clone() });
+    }
+
+    /// The calls that processes before this one had begun, and of which it is not known that their clients heard what became of them,
+    /// as long as somebody may want to: the latest, in the order in which they were begun. None of them can be running.
+    pub(crate) fn latest_left_behind(&self) -> &Page {
+        &self.latest_left_behind
+    }
+
+    /// Those that were begun before these. `None` where there are none, and where the ledger cannot be read, which is logged.
+    pub(crate) fn left_behind_before(
+        &self,
+        page: &Page,
+    ) -> impl Future<Output = Option<Page>> + Send + use<> {
+        let found =
+            page.before.map(|before| self.writer.ask(move |done| Command::LeftBehind { before, done }));
+        async move { found?.await.ok() }
+    }
+
+    /// Writes this down as the answer of a call that was left behind, unless it has one. Resolves with the answer that its client has to
+    /// hear; `None` where it is not what it was, or the ledger cannot be written, which is logged.
+    pub(crate) fn give_up(
+        &self,
+        call: &LeftBehind,
+        answer: &str,
+    ) -> impl Future<Output = Option<Box<str>>> + Send + use<> {
+        let (call, answer) = (call.clone(), answer.into());
+        let heard = self.writer.ask(|done| Command::GiveUp { call, answer, done });
+        async move { heard.await.unwrap_or_default() }
+    }
+
+    /// Writes down, when there is time, that the client of a call that was left behind has heard what became of it.
+    pub(crate) fn told(&self, call: LeftBehind) {
+        self.writer.tell(Command::Told { call });
     }
 
     /// What is known of a call. `None` also where the ledger cannot be read, which is logged; [`begin`](Self::begin) then fails.

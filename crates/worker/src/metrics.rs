@@ -18,6 +18,7 @@ pub(crate) struct Metrics {
     refusals: Family<ReasonLabel, Counter>,
     forwards: Family<OutcomeLabel, Counter>,
     reply_failures: Family<ErrorLabel, Counter>,
+    left_behind: Family<OutcomeLabel, Counter>,
     ledger_failures: Counter,
 }
 
@@ -81,6 +82,30 @@ impl Outcome {
     }
 }
 
+/// What became of a call that a process before this one left behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// Its client was told that its session is gone, and that the call may have run.
+    SessionGone,
+    /// Its client got the answer that there was.
+    AnsweredAgain,
+    /// Nobody waits for it where something may be written to.
+    Unheard,
+    /// Its client could not be reached.
+    NotSent,
+}
+
+impl Found {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::SessionGone => "session_gone",
+            Self::AnsweredAgain => "answered_again",
+            Self::Unheard => "unheard",
+            Self::NotSent => "not_sent",
+        }
+    }
+}
+
 impl Metrics {
     /// Registers the worker's metrics.
     pub(crate) fn register(registry: &mut Registry) -> Self {
@@ -92,6 +117,7 @@ impl Metrics {
             refusals: Family::default(),
             forwards: Family::default(),
             reply_failures: Family::default(),
+            left_behind: Family::default(),
             ledger_failures: Counter::default(),
         };
         let registry = registry.sub_registry_with_prefix("mcp_worker");
@@ -117,6 +143,11 @@ impl Metrics {
             "reply_failures",
             "Messages to clients that could not be sent, by the kind of failure",
             metrics.reply_failures.clone(),
+        );
+        registry.register(
+            "left_behind",
+            "Calls that a process before this one left without an answer, by what became of them at start",
+            metrics.left_behind.clone(),
         );
         registry.register(
             "ledger_failures",
@@ -155,6 +186,11 @@ impl Metrics {
     /// Counts a message that did not reach its client.
     pub(crate) fn reply_failed(&self, error: &BackendError) {
         self.reply_failures.get_or_create(&ErrorLabel { error_type: error.kind().as_str() }).inc();
+    }
+
+    /// Counts a call that a process before this one had begun.
+    pub(crate) fn left_behind(&self, found: Found) {
+        self.left_behind.get_or_create(&OutcomeLabel { outcome: found.as_str() }).inc();
     }
 
     /// Counts a write that failed.

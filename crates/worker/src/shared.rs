@@ -18,6 +18,7 @@ use crate::{
     ledger::Ledger,
     metrics::Metrics,
     sessions::Sessions,
+    worker::Told,
 };
 
 /// How long what cannot be dealt with now stays hidden, at most.
@@ -38,6 +39,7 @@ pub(crate) struct Shared {
     pub(crate) rules: AddressRules,
     pub(crate) metrics: Metrics,
     pub(crate) sessions: Sessions,
+    pub(crate) told: Told,
     /// Every session, and everything that goes on without one.
     pub(crate) tasks: TaskTracker,
     /// Fires when nothing new is taken any more.

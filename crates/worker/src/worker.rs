@@ -1,6 +1,7 @@
 //! The worker: an intake on one side, the core with a server behind it on the other.
 
 mod desk;
+mod left_behind;
 mod opening;
 mod stray;
 
@@ -16,6 +17,7 @@ use proxy_core::{
 use tokio::{task::JoinSet, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+pub(crate) use self::left_behind::Told;
 use crate::{config::WorkerConfig, ledger::Ledger, metrics::Metrics, sessions::Sessions, shared::Shared};
 
 /// How much of the grace period is kept for stopping intake and backend, once sessions have ended; at most a quarter of it.
@@ -94,6 +96,7 @@ impl Worker {
             rules,
             metrics: Metrics::register(registry),
             sessions: Sessions::default(),
+            told: Told::default(),
             tasks: TaskTracker::new(),
             draining: CancellationToken::new(),
             over: CancellationToken::new(),
@@ -135,6 +138,8 @@ impl Worker {
     ) -> Result<(), WorkerError> {
         let shared = &self.shared;
         let (stopping, stop_backend) = (Stopping::default(), CancellationToken::new());
+        // Before anything is received: the latest calls were looked up already, so no redelivery of one of them comes first.
+        shared.tasks.spawn(Arc::clone(shared).tell_left_behind());
         let mut parts = JoinSet::new();
         parts.spawn({
             let (intake, stopping) = (Arc::clone(&shared.intake), stopping.clone());

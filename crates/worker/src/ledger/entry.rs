@@ -2,7 +2,11 @@
 
 use std::{fmt, time::SystemTime};
 
-use proxy_core::{ReplyAddress, id::RemoteSession, message::RequestId};
+use proxy_core::{
+    ReplyAddress,
+    id::RemoteSession,
+    message::{Message, RequestId},
+};
 
 /// Names a call: by its session and the id of its JSON-RPC request, which a client must not use again in it.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -15,6 +19,20 @@ impl CallKey {
         let mut key = session.as_str().as_bytes().to_vec();
         key.push(0);
         key.extend_from_slice(id.to_json().as_bytes());
+        Self(key.into())
+    }
+
+    /// What it names. `None` for what was made by no [`new`](Self::new), as in a damaged file.
+    pub(crate) fn parts(&self) -> Option<(RemoteSession, RequestId)> {
+        let end = self.0.iter().position(|&byte| byte == 0)?;
+        let (session, id) =
+            (std::str::from_utf8(&self.0[..end]).ok()?, std::str::from_utf8(&self.0[end + 1..]).ok()?);
+        let request = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"ping"}}"#);
+        let Ok(Message::Request(request)) = Message::parse(request) else { return None };
+        Some((RemoteSession::parse(session).ok()?, request.id().clone()))
+    }
+
+    pub(super) fn of_bytes(key: &[u8]) -> Self {
         Self(key.into())
     }
 
@@ -84,4 +102,24 @@ pub struct SessionRecord {
     pub client_id: Option<Box<str>>,
     /// Whether its client understands what our own proxy does.
     pub knows_context: bool,
+    /// The large payloads that its client announced that it reads.
+    pub payloads: Option<Box<str>>,
+    /// Which session of this name it is, as its calls say. 0, which no call says: it was remembered before that was written down.
+    pub incarnation: u64,
+}
+
+/// A call that a process before this one had begun, and of which it is not known that its client heard what became of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LeftBehind {
+    pub(crate) key: CallKey,
+    /// Which session of its name it belonged to: tells it from a later call under the same key.
+    pub(crate) incarnation: u64,
+}
+
+/// Some of the calls that were left behind, in the order in which they were begun.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Page {
+    pub(crate) calls: Vec<LeftBehind>,
+    /// Where the page with what was begun before these ends; `None` where there is none.
+    pub(super) before: Option<u64>,
 }

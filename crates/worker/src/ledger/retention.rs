@@ -9,6 +9,9 @@ use super::tables::{ANSWERED, SENT, Tables};
 /// How long a call stays known, at least.
 const RETENTION: Duration = Duration::from_hours(24);
 
+/// How long a call takes at the most where nobody says it: `request_timeout_max` by default.
+pub(super) const LONGEST_CALL: Duration = Duration::from_hours(1);
+
 /// How long a session stays known that nobody ended.
 const SESSION_RETENTION: Duration = Duration::from_hours(7 * 24);
 
@@ -28,6 +31,8 @@ const AT_ONCE: usize = 16;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {
     pub(super) retention: Duration,
+    /// How long after a call began somebody may still want to hear what became of it.
+    pub(super) wanted: Duration,
     pub(super) calls: u64,
     pub(super) sessions: u64,
     pub(super) text: u64,
@@ -35,15 +40,21 @@ pub(super) struct Bounds {
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self::for_calls_of(Duration::ZERO)
+        Self::for_calls_of(LONGEST_CALL)
     }
 }
 
 impl Bounds {
     /// What is kept where calls may take so long.
     pub(super) fn for_calls_of(longest: Duration) -> Self {
-        let retention = RETENTION.max(longest.saturating_mul(2));
-        Self { retention, calls: MOST_CALLS, sessions: MOST_SESSIONS, text: MOST_TEXT }
+        let wanted = longest.saturating_mul(2);
+        Self {
+            retention: RETENTION.max(wanted),
+            wanted,
+            calls: MOST_CALLS,
+            sessions: MOST_SESSIONS,
+            text: MOST_TEXT,
+        }
     }
 
     /// The longest answer that is kept.

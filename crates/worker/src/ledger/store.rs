@@ -16,8 +16,10 @@ use redb::{
     Builder, Database, Durability, Error, ReadableDatabase, ReadableTable, TableError,
     backends::{FileBackend, InMemoryBackend},
 };
+use tokio::sync::oneshot;
 
 use super::{
+    entry::Page,
     error::LedgerError,
     retention::{Bounds, millis},
     tables::{META, TEXTS, Tables},
@@ -43,6 +45,8 @@ pub(super) struct Store {
     covers_since: Arc<AtomicU64>,
     /// The bytes of all answers.
     text: u64,
+    /// The calls before this one in order were begun by processes that are no more.
+    inherited: u64,
 }
 
 impl Store {
@@ -69,6 +73,7 @@ impl Store {
             instance: known.instance,
             covers_since: Arc::new(AtomicU64::new(known.covers_since)),
             text: known.text,
+            inherited: known.next_order,
         })
     }
 
@@ -80,6 +85,16 @@ impl Store {
         Arc::clone(&self.covers_since)
     }
 
+    /// The latest of the calls that were left behind.
+    pub(super) fn latest_left_behind(&mut self) -> Result<Page, LedgerError> {
+        let look = Command::LeftBehind { before: self.inherited, done: oneshot::channel().0 };
+        let replies = self.apply(SystemTime::now(), &[look])?;
+        Ok(match replies.into_iter().next() {
+            Some(Reply::Page(page)) => page,
+            _ => Page::default(),
+        })
+    }
+
     /// Does all of this in one transaction, and forgets what is too old: all of it is on the disk when this returns, but for what
     /// need not be, or none of it happened.
     pub(super) fn apply(&mut self, now: SystemTime, commands: &[Command]) -> Result<Vec<Reply>, LedgerError> {
@@ -89,6 +104,7 @@ impl Store {
             let database = open_file(path).map_err(failed)?;
             let known = Known::read(&database).map_err(failed)?;
             self.text = known.text;
+            self.inherited = self.inherited.min(known.next_order);
             // later where it is another file by now
             self.covers_since.fetch_max(known.covers_since, Ordering::AcqRel);
             self.database = Some(database);
@@ -119,9 +135,8 @@ impl Store {
         let Some(database) = &self.database else { return Err(Error::DatabaseClosed) };
         let mut transaction = database.begin_write()?;
         let mut tables = Tables::open(&transaction, self.text)?;
-        let longest = self.bounds.longest_text();
         let replies: Result<Vec<Reply>, Error> =
-            commands.iter().map(|command| tables.take(now, command, longest)).collect();
+            commands.iter().map(|command| tables.take(now, command, &self.bounds, self.inherited)).collect();
         let replies = replies?;
         let horizon = tables.forget(now, &self.bounds, commands.len())?;
         if let Some(forgotten) = horizon {
@@ -147,13 +162,20 @@ impl Store {
 }
 
 impl Tables<'_> {
-    fn take(&mut self, now: u64, command: &Command, longest: u64) -> Result<Reply, Error> {
+    fn take(&mut self, now: u64, command: &Command, bounds: &Bounds, inherited: u64) -> Result<Reply, Error> {
+        let longest = bounds.longest_text();
         Ok(match command {
             Command::Begin { key, message_id, incarnation, .. } => {
                 Reply::Begun(self.begin(now, key, message_id.as_deref(), *incarnation)?)
             }
             Command::Answered { key, answer, .. } => Reply::Done(self.answered(key, answer, longest)?),
             Command::Sent { key } => Reply::Done(self.sent(key)?),
+            Command::LeftBehind { before, .. } => {
+                let since = now.saturating_sub(millis(bounds.wanted));
+                Reply::Page(self.left_behind(inherited.min(*before), since)?)
+            }
+            Command::GiveUp { call, answer, .. } => Reply::GivenUp(self.give_up(call, answer, longest)?),
+            Command::Told { call } => Reply::Done(self.told(call)?),
             Command::Look { key, .. } => Reply::Entry(self.look(key)?),
             Command::RememberSession { session, record } => {
                 Reply::Done(self.remember_session(now, session, record)?)
@@ -173,6 +195,7 @@ struct Known {
     instance: InstanceId,
     covers_since: u64,
     text: u64,
+    next_order: u64,
 }
 
 impl Known {
@@ -197,6 +220,7 @@ impl Known {
             tables.meta.insert("instance", InstanceId::random().as_str())?;
             tables.meta.insert("covers_since", &*since_epoch(SystemTime::now()).to_string())?;
         }
+        let next_order = tables.next_order()?;
         drop(tables);
         transaction.commit()?;
 
@@ -214,6 +238,7 @@ impl Known {
             instance: InstanceId::parse(&text("instance")?).map_err(|_| invalid("instance"))?,
             covers_since: text("covers_since")?.parse().map_err(|_| invalid("covers_since"))?,
             text: bytes,
+            next_order,
         })
     }
 }

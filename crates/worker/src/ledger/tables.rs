@@ -3,9 +3,9 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use proxy_core::{ReplyAddress, id::RemoteSession};
-use redb::{Error, ReadableTable, Table, TableDefinition, WriteTransaction};
+use redb::{AccessGuard, Error, ReadableTable, Table, TableDefinition, WriteTransaction};
 
-use super::entry::{Begun, CallKey, Entry, EntryState, SessionRecord};
+use super::entry::{Begun, CallKey, Entry, EntryState, LeftBehind, Page, SessionRecord};
 
 /// Texts and numbers of the ledger as a whole.
 pub(super) const META: TableDefinition<'static, &str, &str> = TableDefinition::new("meta");
@@ -24,6 +24,8 @@ const ANSWERS: TableDefinition<'static, &[u8], &str> = TableDefinition::new("ans
 pub(super) const TEXTS: TableDefinition<'static, (u8, u64), (&[u8], u64)> = TableDefinition::new("texts");
 /// By session.
 const SESSIONS: TableDefinition<'static, &str, SessionRow<'static>> = TableDefinition::new("sessions");
+/// Session → incarnation, payloads. Beside its row, as there are files without.
+const LIVES: TableDefinition<'static, &str, (u64, Option<&'static str>)> = TableDefinition::new("lives");
 /// Order → remembered at, session.
 const SESSION_ORDER: TableDefinition<'static, u64, (u64, &str)> = TableDefinition::new("session_order");
 
@@ -31,6 +33,10 @@ const SESSION_ORDER: TableDefinition<'static, u64, (u64, &str)> = TableDefinitio
 pub(super) const STARTED: u8 = 0;
 pub(super) const SENT: u8 = 1;
 pub(super) const ANSWERED: u8 = 2;
+
+/// How many calls are looked through for a page of those that were left behind: a fraction of a millisecond, since calls that begin
+/// wait for it.
+pub(super) const LOOKED_THROUGH: usize = 256;
 
 const SQS: u8 = 0;
 const SNS: u8 = 1;
@@ -44,6 +50,7 @@ pub(super) struct Tables<'txn> {
     pub(super) answers: Table<'txn, &'static [u8], &'static str>,
     pub(super) texts: Table<'txn, (u8, u64), (&'static [u8], u64)>,
     pub(super) sessions: Table<'txn, &'static str, SessionRow<'static>>,
+    lives: Table<'txn, &'static str, (u64, Option<&'static str>)>,
     pub(super) session_order: Table<'txn, u64, (u64, &'static str)>,
     /// The bytes of all answers.
     pub(super) text: u64,
@@ -58,6 +65,7 @@ impl<'txn> Tables<'txn> {
             answers: transaction.open_table(ANSWERS)?,
             texts: transaction.open_table(TEXTS)?,
             sessions: transaction.open_table(SESSIONS)?,
+            lives: transaction.open_table(LIVES)?,
             session_order: transaction.open_table(SESSION_ORDER)?,
             text,
         })
@@ -70,17 +78,22 @@ impl<'txn> Tables<'txn> {
         message_id: Option<&str>,
         incarnation: u64,
     ) -> Result<Begun, Error> {
+        let mut replaced = None;
         if let Some((entry, order)) = self.find(key)? {
             let same_message = message_id.is_some() && entry.message_id.as_deref() == message_id;
             if same_message || entry.incarnation >= incarnation {
                 return Ok(Begun::Known(entry));
             }
-            self.remove_call(key.as_bytes(), order)?;
+            replaced = Some(order);
         }
+        // before one is taken away: no order is given twice while there is a call
         let (order, begun_at) = self.begun.last()?.map_or((0, now), |(order, call)| {
             // in the order of time, even where the clock was set back
             (order.value() + 1, call.value().0.max(now))
         });
+        if let Some(replaced) = replaced {
+            self.remove_call(key.as_bytes(), replaced)?;
+        }
         self.begun.insert(order, (begun_at, key.as_bytes()))?;
         self.calls.insert(key.as_bytes(), (STARTED, message_id, incarnation, begun_at, order))?;
         Ok(Begun::New)
@@ -113,6 +126,61 @@ impl<'txn> Tables<'txn> {
             self.texts.insert((SENT, order), (key.as_bytes(), answer.len() as u64))?;
         }
         self.set_state(key, SENT, message_id.as_deref(), incarnation, order)
+    }
+
+    /// The order that the next call gets, or an earlier one.
+    pub(super) fn next_order(&self) -> Result<u64, Error> {
+        Ok(self.begun.last()?.map_or(0, |(order, _)| order.value() + 1))
+    }
+
+    /// The latest calls before this one in order, and begun since, that their clients may have heard nothing of.
+    pub(super) fn left_behind(&self, before: u64, since: u64) -> Result<Page, Error> {
+        let mut page = Page::default();
+        for (number, row) in self.begun.range(..before)?.rev().enumerate() {
+            let (order, call) = row?;
+            let (order, (begun_at, key)) = (order.value(), call.value());
+            if begun_at < since {
+                break;
+            }
+            if number == LOOKED_THROUGH {
+                page.before = Some(order + 1);
+                break;
+            }
+            let Some(row) = self.calls.get(key)? else { continue };
+            let (state, _, incarnation, _, _) = row.value();
+            if state != SENT {
+                page.calls.push(LeftBehind { key: CallKey::of_bytes(key), incarnation });
+            }
+        }
+        page.calls.reverse();
+        Ok(page)
+    }
+
+    /// Gives a call that was left behind this answer, unless it has one. Returns what its client has to hear, if anything.
+    pub(super) fn give_up(
+        &mut self,
+        call: &LeftBehind,
+        answer: &str,
+        longest: u64,
+    ) -> Result<Option<Box<str>>, Error> {
+        match self.find_left_behind(call)? {
+            Some(EntryState::Started) => {
+                self.answered(&call.key, answer, longest)?;
+                Ok(Some(answer.into()))
+            }
+            Some(EntryState::Answered(answer)) => Ok(Some(answer)),
+            Some(EntryState::Sent(_)) | None => Ok(None),
+        }
+    }
+
+    /// The client of a call that was left behind has heard of it.
+    pub(super) fn told(&mut self, call: &LeftBehind) -> Result<(), Error> {
+        if self.find_left_behind(call)?.is_some() { self.sent(&call.key) } else { Ok(()) }
+    }
+
+    fn find_left_behind(&self, call: &LeftBehind) -> Result<Option<EntryState>, Error> {
+        let found = self.find(&call.key)?.map(|(entry, _)| entry);
+        Ok(found.filter(|entry| entry.incarnation == call.incarnation).map(|entry| entry.state))
     }
 
     pub(super) fn look(&self, key: &CallKey) -> Result<Option<Entry>, Error> {
@@ -149,10 +217,13 @@ impl<'txn> Tables<'txn> {
         let client_id = record.client_id.as_deref();
         self.session_order.insert(order, (now, session.as_str()))?;
         self.sessions.insert(session.as_str(), (kind, &**address, client_id, record.knows_context, order))?;
+        self.lives.insert(session.as_str(), (record.incarnation, record.payloads.as_deref()))?;
         Ok(())
     }
 
     pub(super) fn session(&self, session: &RemoteSession) -> Result<Option<SessionRecord>, Error> {
+        let life = self.lives.get(session.as_str())?;
+        let (incarnation, payloads) = life.as_ref().map(AccessGuard::value).unwrap_or_default();
         Ok(self.sessions.get(session.as_str())?.map(|row| {
             let (kind, address, client_id, knows_context, _) = row.value();
             let reply = match kind {
@@ -160,11 +231,13 @@ impl<'txn> Tables<'txn> {
                 SNS => ReplyAddress::Sns(address.into()),
                 _ => ReplyAddress::Url(address.into()),
             };
-            SessionRecord { reply, client_id: client_id.map(Into::into), knows_context }
+            let client_id = client_id.map(Into::into);
+            SessionRecord { reply, client_id, knows_context, payloads: payloads.map(Into::into), incarnation }
         }))
     }
 
     pub(super) fn forget_session(&mut self, session: &str) -> Result<(), Error> {
+        self.lives.remove(session)?;
         let order = self.sessions.remove(session)?.map(|row| row.value().4);
         if let Some(order) = order {
             self.session_order.remove(order)?;

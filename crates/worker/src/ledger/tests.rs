@@ -4,6 +4,7 @@ use proxy_core::{ReplyAddress, message::RequestId};
 
 use super::*;
 
+mod left_behind;
 mod model;
 
 fn session(name: &str) -> RemoteSession {
@@ -70,6 +71,8 @@ async fn what_was_told_is_there_after_a_restart() {
         reply: ReplyAddress::Sns("arn:aws:sns:eu-west-1:123456789012:responses".into()),
         client_id: Some("client".into()),
         knows_context: true,
+        payloads: Some("bucket/prefix".into()),
+        incarnation: 7,
     };
     let ledger = Ledger::open(&path).unwrap();
     let (instance, since) = (ledger.instance().clone(), ledger.covers_since());

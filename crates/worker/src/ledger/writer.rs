@@ -15,7 +15,7 @@ use tokio::{sync::oneshot, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    entry::{Begun, CallKey, Entry, SessionRecord},
+    entry::{Begun, CallKey, Entry, LeftBehind, Page, SessionRecord},
     error::LedgerError,
     store::Store,
 };
@@ -46,6 +46,9 @@ pub(super) enum Command {
     Begin { key: CallKey, message_id: Option<Box<str>>, incarnation: u64, done: Done<Begun> },
     Answered { key: CallKey, answer: Box<str>, done: Done<()> },
     Sent { key: CallKey },
+    LeftBehind { before: u64, done: Done<Page> },
+    GiveUp { call: LeftBehind, answer: Box<str>, done: Done<Option<Box<str>>> },
+    Told { call: LeftBehind },
     Look { key: CallKey, done: Done<Option<Entry>> },
     RememberSession { session: RemoteSession, record: SessionRecord },
     Session { session: RemoteSession, done: Done<Option<SessionRecord>> },
@@ -58,6 +61,8 @@ pub(super) enum Reply {
     Begun(Begun),
     Entry(Option<Entry>),
     Session(Option<SessionRecord>),
+    Page(Page),
+    GivenUp(Option<Box<str>>),
     Done(()),
 }
 
@@ -164,7 +169,7 @@ impl Writer {
 impl Command {
     /// Whether it changes anything.
     pub(super) fn writes(&self) -> bool {
-        !matches!(self, Self::Look { .. } | Self::Session { .. })
+        !matches!(self, Self::Look { .. } | Self::Session { .. } | Self::LeftBehind { .. })
     }
 
     /// Whether it must be on the disk when it is done.
@@ -177,7 +182,7 @@ impl Command {
     fn patience(&self) -> Duration {
         match self {
             Self::Answered { .. } => ANSWER_WAITS,
-            Self::Sent { .. } => SENT_WAITS,
+            Self::Sent { .. } | Self::Told { .. } => SENT_WAITS,
             _ => Duration::ZERO,
         }
     }
@@ -196,6 +201,10 @@ impl Command {
             (Self::Look { done, .. }, Err(error)) => drop(done.send(Err(error))),
             (Self::Session { done, .. }, Ok(Reply::Session(record))) => drop(done.send(Ok(record))),
             (Self::Session { done, .. }, Err(error)) => drop(done.send(Err(error))),
+            (Self::LeftBehind { done, .. }, Ok(Reply::Page(page))) => drop(done.send(Ok(page))),
+            (Self::LeftBehind { done, .. }, Err(error)) => drop(done.send(Err(error))),
+            (Self::GiveUp { done, .. }, Ok(Reply::GivenUp(heard))) => drop(done.send(Ok(heard))),
+            (Self::GiveUp { done, .. }, Err(error)) => drop(done.send(Err(error))),
             _ => {}
         }
     }

@@ -79,6 +79,10 @@ impl Exchange {
             }
             None => {
                 self.count(Outcome::Cancelled);
+                if let Some(key) = &self.key {
+                    // Nobody waits for it, not even after a restart.
+                    self.shared.ledger.sent(key);
+                }
                 Finished { is_cancelled: true, ..self.finished(Settled::Done) }
             }
         }

@@ -17,7 +17,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Incoming, Mail, Session,
+    Incoming, Mail, PendingCall, Session,
     exchange::{Exchange, Finished, listen},
     memory::Requests,
 };
@@ -156,7 +156,7 @@ impl Host {
         };
         self.requests.begin(id.clone(), settle);
         if self.requests.was_cancelled(&id, Instant::now()) {
-            self.shared.metrics.request(request.method(), Outcome::Cancelled, delivery.receive_count);
+            self.cancelled_before_start(&incoming);
             return self.requests.end(&id, &Settled::Done);
         }
         if self.may_start || self.has_ended || matches!(incoming.request.method(), "ping" | "initialize") {
@@ -257,8 +257,7 @@ impl Host {
             let held = self.held.iter().position(|incoming| *incoming.request.id() == id);
             if let Some(position) = held {
                 if let Some(incoming) = self.held.remove(position) {
-                    let receives = incoming.delivery.receive_count;
-                    self.shared.metrics.request(incoming.request.method(), Outcome::Cancelled, receives);
+                    self.cancelled_before_start(&incoming);
                 }
                 self.requests.cancel(id.clone(), Instant::now());
                 return self.requests.end(&id, &Settled::Done);
@@ -274,6 +273,15 @@ impl Host {
             let (shared, session) = (Arc::clone(&self.shared), Arc::clone(&self.session));
             self.listening.spawn(listen(shared, session, self.inner.clone()));
             self.release().await;
+        }
+    }
+
+    /// Nobody waits for it, not even after a restart.
+    fn cancelled_before_start(&self, incoming: &Incoming) {
+        let Incoming { request, call, delivery, .. } = incoming;
+        self.shared.metrics.request(request.method(), Outcome::Cancelled, delivery.receive_count);
+        if let Some(PendingCall { key, .. }) = call {
+            self.shared.ledger.sent(key);
         }
     }
 

@@ -84,12 +84,18 @@ impl Worker {
             has_context: context.is_some(),
             payloads,
         };
-        if let ReplyTo::Address(reply) = &courier.to {
-            let knows_context = context.is_some();
-            let record = SessionRecord { reply: reply.clone(), client_id: client_id.clone(), knows_context };
+        let (session, mail) =
+            Session::new(id.clone(), client_id.clone(), delivery.message_id.clone(), courier);
+        if let ReplyTo::Address(reply) = &session.courier.to {
+            let record = SessionRecord {
+                reply: reply.clone(),
+                client_id,
+                knows_context: context.is_some(),
+                payloads: session.courier.payloads.clone(),
+                incarnation: session.incarnation,
+            };
             self.shared.ledger.remember_session(&id, record);
         }
-        let (session, mail) = Session::new(id.clone(), client_id, delivery.message_id.clone(), courier);
         table.insert(Arc::clone(&session));
         self.shared.metrics.sessions.inc();
         tracing::debug!(session = ?id, "session opened");

@@ -20,7 +20,7 @@ use crate::{
     ledger::CallKey,
     method::is_call,
     metrics::Outcome,
-    notice::Notice,
+    notice::{Notice, is_cut_off},
     session::is_client,
     shared::{Shared, give_back},
 };
@@ -131,7 +131,22 @@ impl Shared {
         };
         self.metrics.request(request.method(), outcome, arrival.delivery.receive_count);
         let again = matches!(answer, Answer::Again(_));
-        let settled = self.say(arrival, answer).await;
+        let message_id = entry.as_ref().and_then(|entry| entry.message_id.as_ref());
+        let is_same = message_id.is_some() && message_id == arrival.delivery.message_id.as_ref();
+        let settled = match key.as_ref().filter(|_| is_same) {
+            // Said once, here or by what tells at start what was left behind.
+            Some(key) => {
+                let said = self.told.of(key);
+                let saying = said.get_or_try_init(|| async {
+                    match self.say(arrival, answer).await {
+                        Settled::Done => Ok(()),
+                        other => Err(other),
+                    }
+                });
+                saying.await.map_or_else(|other| other, |()| Settled::Done)
+            }
+            None => self.say(arrival, answer).await,
+        };
         if let (true, Settled::Done, Some(key)) = (again, &settled, &key) {
             self.ledger.sent(key);
         }
@@ -178,7 +193,8 @@ impl Shared {
                     tracing::error!("an answer that was kept is no response");
                     return Settled::Dead("its answer was kept, but cannot be read".into());
                 };
-                (answer, false)
+                let gone = is_cut_off(&answer);
+                (answer, gone)
             }
         };
         let courier = Courier {

@@ -11,13 +11,9 @@ use testkit::{MemoryTransport, intake_contract::Envelope};
 
 use crate::bench::{Bench, Setup, context, in_time, json, ledger, reason, receive, text, tool};
 
-/// A second worker where the first one was, after that died: with what its file says.
+/// A second worker where the first one was, after that died: with what its file says, and all that it had in hand is given out again.
 fn successor(dead: &Bench, folder: &Path) -> Bench {
-    dead.crash();
-    std::fs::copy(folder.join("ledger"), folder.join("copy")).unwrap();
-    let transport = dead.transport.clone();
-    let intake = transport.intake();
-    let next = Setup::with(r#"{"sole": true}"#).start_on(transport, intake, ledger(&folder.join("copy")));
+    let next = dead.successor(folder);
     next.transport.redeliver();
     next
 }
@@ -108,9 +104,11 @@ async fn a_peer_hears_that_its_session_is_gone_where_it_was() {
     let mut client = bench.transport.peer();
     bench.open(&mut client, "session-1").await;
     client.request("session-1", "0", "tools/call", &tool("echo", "{}"));
-    receive(&mut client).await;
+    let answer = receive(&mut client).await;
     bench.wait_until_settled().await;
     let next = successor(&bench, folder.path());
+    // that it was sent is lost with the process
+    assert_eq!(receive(&mut client).await, answer);
     client.request("session-1", "a", "tools/list", "{}");
     let answer = receive(&mut client).await;
     assert_eq!(reason(&answer, "a"), "session_not_found");

@@ -1,6 +1,10 @@
 //! A worker over a memory intake and a scripted server.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use prometheus_client::registry::Registry;
 use proxy_core::{
@@ -141,6 +145,22 @@ impl Bench {
     /// The worker is as dead as a process can be: it receives nothing more, and what it has in hand comes again.
     pub(crate) fn crash(&self) {
         self.running.abort();
+    }
+
+    /// Crashes, and leaves this copy of its ledger, which is `ledger` in the folder.
+    pub(crate) fn leave_ledger(&self, folder: &Path) -> PathBuf {
+        self.crash();
+        let copy = folder.join("copy");
+        std::fs::copy(folder.join("ledger"), &copy).unwrap();
+        copy
+    }
+
+    /// A worker where this one was, after this one died: with what its file says. What it had in hand is not given out again yet.
+    pub(crate) fn successor(&self, folder: &Path) -> Self {
+        let file = self.leave_ledger(folder);
+        let transport = self.transport.clone();
+        let intake = transport.intake();
+        Setup::with(r#"{"sole": true}"#).start_on(transport, intake, ledger(&file))
     }
 
     /// The value of a metric: its line in the text begins so.

@@ -6,6 +6,7 @@ mod at_most_once;
 mod bench;
 mod edges;
 mod fleet;
+mod left_behind;
 mod sessions;
 mod shutdown;
 mod streams;

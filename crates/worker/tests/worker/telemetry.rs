@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proxy_core::{
     error::{BackendError, ErrorKind},
-    id::{InstanceId, RouteKey},
+    id::{InstanceId, RemoteSession, RouteKey},
+    message::RequestId,
 };
 use testkit::MemoryTransport;
+use worker::CallKey;
 
-use crate::bench::{Bench, Setup, receive};
+use crate::bench::{Bench, Setup, ledger, receive};
 
 /// The worker's own metrics with their labels, as the documentation has them.
 fn documented() -> BTreeMap<String, BTreeSet<String>> {
@@ -38,7 +40,15 @@ fn counted(bench: &Bench) -> BTreeMap<String, BTreeSet<String>> {
 
 #[tokio::test]
 async fn the_documentation_names_every_metric_with_its_labels() {
-    let bench = Setup::default().start_in_fleet(&MemoryTransport::default());
+    let (folder, transport) = (tempfile::tempdir().unwrap(), MemoryTransport::default());
+    let file = folder.path().join("ledger");
+    let before = ledger(&file);
+    let key = CallKey::new(&RemoteSession::parse("left-behind").unwrap(), &RequestId::number(1));
+    before.begin(key, None, 1).await.unwrap();
+    before.close().await;
+    let ledger = ledger(&file);
+    let intake = transport.intake_of(ledger.instance().clone());
+    let bench = Setup::default().start_on(transport, intake, ledger);
     let mut client = bench.transport.proxy();
     // A metric with labels shows once it has counted something.
     bench.open(&mut client, "session-1").await;

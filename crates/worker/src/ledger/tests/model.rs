@@ -51,7 +51,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 fn bounds(text: u64, calls: u64) -> Bounds {
-    Bounds { retention: 5 * HOUR, calls, sessions: 10, text }
+    Bounds { retention: 5 * HOUR, wanted: 2 * HOUR, calls, sessions: 10, text }
 }
 
 #[derive(Default)]
@@ -237,8 +237,13 @@ fn a_long_answer_is_not_kept_and_old_sessions_go() {
     let replies = store.apply(now, &[begin, answer, command(&Step::Look { id: 1 }).unwrap()]).unwrap();
     assert!(matches!(&replies[2], Reply::Entry(Some(entry)) if entry.state == EntryState::Sent(None)));
 
-    let record =
-        SessionRecord { reply: ReplyAddress::Url("http://h/".into()), client_id: None, knows_context: false };
+    let record = SessionRecord {
+        reply: ReplyAddress::Url("http://h/".into()),
+        client_id: None,
+        knows_context: false,
+        payloads: None,
+        incarnation: 1,
+    };
     let remember = |name: &str| Command::RememberSession { session: session(name), record: record.clone() };
     let known = |store: &mut Store, now, name: &str| {
         let look = Command::Session { session: session(name), done: oneshot::channel().0 };
