@@ -41,6 +41,14 @@ pub enum Command {
     #[cfg(feature = "demo")]
     #[command(after_help = help::AFTER_DEMO_HELP)]
     Demo(DemoSettings),
+    /// Not in this build
+    #[cfg(not(feature = "demo"))]
+    #[command(hide = true, disable_help_flag = true)]
+    Demo {
+        /// Whatever is asked of it
+        #[arg(num_args = .., allow_hyphen_values = true)]
+        rest: Vec<String>,
+    },
     /// Create, show or remove what the backend needs: queues, topics, subscriptions, policies
     #[command(after_help = help::AFTER_PROVISION_HELP)]
     Provision(ProvisionSettings),

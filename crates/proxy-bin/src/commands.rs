@@ -65,6 +65,11 @@ async fn execute(command: Command, variables: Vec<(String, String)>) -> anyhow::
             telemetry::start_quietly()?;
             demo::run(&demo::Options { backend, port, once }).await.map(|()| 0)
         }
+        #[cfg(not(feature = "demo"))]
+        Command::Demo { .. } => {
+            writeln!(io::stderr(), "error: this build has no demo\n  build it with --features demo")?;
+            Ok(WRONG_USAGE)
+        }
         Command::Provision(provision) => {
             let mode = match (provision.dry_run, provision.destroy) {
                 (true, _) => Mode::DryRun,

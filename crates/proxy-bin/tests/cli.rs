@@ -213,6 +213,15 @@ fn help_has_examples() {
     }
 }
 
+#[cfg(not(feature = "demo"))]
+#[test]
+fn a_build_without_the_demo_says_how_to_have_it() {
+    let output = proxy_bin(&["demo", "--backend", "sqs", "--once"], &[]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("--features demo"), "{}", stderr(&output));
+    assert!(!stdout(&proxy_bin(&["--help"], &[])).contains("demo"));
+}
+
 #[test]
 fn a_service_that_is_not_there_is_a_failure_in_one_sentence() {
     let output = proxy_bin(
