@@ -11,6 +11,7 @@ use prometheus_client::registry::Registry;
 use proxy_core::{
     BackendMetrics,
     backend::{Backend, Inbox, Limits, Outbound, Remote, Sent},
+    config::refuse_problems,
     error::{BackendError, ErrorKind},
     id::InstanceId,
     message::{InvalidParams, Message},
@@ -80,7 +81,7 @@ impl SnsSqsBackend {
     /// `Config` and `Denied` name the setting, or the topic or queue and the missing permission; `Unavailable` when AWS cannot be
     /// reached.
     pub async fn connect(config: SnsSqsConfig, parts: SnsSqsParts<'_>) -> Result<Self, BackendError> {
-        config.checked("start")?;
+        refuse_problems("start", &config.validate())?;
         let clients = Clients::of(&config, parts.sns.as_ref(), parts.sqs.as_ref()).await?;
         let metrics = BackendMetrics::new(NAME, parts.registry);
         let default_client_id = || format!("mcp-proxy-{}", parts.instance.as_str());

@@ -15,7 +15,6 @@ use aws_common::{
 use proxy_core::{
     AddressRules,
     config::{Problem, duration},
-    error::{BackendError, ErrorKind},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -125,14 +124,6 @@ impl SnsSqsConfig {
             problems.extend(AddressRules::configured("owner_allow", patterns).err().into_iter().flatten());
         }
         problems
-    }
-
-    pub(crate) fn checked(&self, operation: &'static str) -> Result<(), BackendError> {
-        let problems: Vec<String> = self.validate().iter().map(ToString::to_string).collect();
-        if problems.is_empty() {
-            return Ok(());
-        }
-        Err(BackendError::new(ErrorKind::Config, operation, problems.join("; ")))
     }
 
     /// The ARN of the queue that the server reads, beside the request topic.

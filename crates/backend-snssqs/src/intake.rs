@@ -14,6 +14,7 @@ use prometheus_client::registry::Registry;
 use proxy_core::{
     BackendMetrics,
     backend::Limits,
+    config::refuse_problems,
     error::BackendError,
     id::{InstanceId, RemoteSession},
     intake::{Arrival, Desk, Intake, Reply, Stopping},
@@ -67,7 +68,7 @@ impl SnsSqsIntake {
         config: SnsSqsIntakeConfig,
         parts: SnsSqsIntakeParts<'_>,
     ) -> Result<Self, BackendError> {
-        config.checked("start")?;
+        refuse_problems("start", &config.validate())?;
         let clients = Clients::of_intake(&config, parts.sns.as_ref(), parts.sqs.as_ref()).await?;
         let metrics = BackendMetrics::for_intake(NAME, parts.registry);
         let payloads = LargePayloads::at_start(

@@ -12,6 +12,7 @@ use aws_sdk_sqs::Client;
 use prometheus_client::registry::Registry;
 use proxy_core::{
     BackendMetrics,
+    config::refuse_problems,
     error::BackendError,
     operator::{Mode, Policy, Report, Step},
 };
@@ -43,7 +44,7 @@ pub async fn provision(
     clients: Option<(aws_sdk_sns::Client, aws_sdk_sqs::Client)>,
     report: Report<'_, Step>,
 ) -> Result<Vec<Policy>, BackendError> {
-    config.checked("provision")?;
+    refuse_problems("provision", &config.validate())?;
     let (sns, sqs) = clients.unzip();
     let clients = Clients::of(config, sns.as_ref(), sqs.as_ref()).await?;
     let metrics = BackendMetrics::new(NAME, &mut Registry::default());

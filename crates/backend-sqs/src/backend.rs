@@ -12,6 +12,7 @@ use prometheus_client::registry::Registry;
 use proxy_core::{
     BackendMetrics,
     backend::{Backend, Inbox, Limits, Outbound, Remote, Sent},
+    config::refuse_problems,
     error::{BackendError, ErrorKind},
     id::InstanceId,
     message::{InvalidParams, Message},
@@ -75,7 +76,7 @@ impl SqsBackend {
     /// # Errors
     /// `Config` and `Denied` name the setting, or the queue and the missing permission; `Unavailable` when SQS cannot be reached.
     pub async fn connect(config: SqsConfig, parts: SqsParts<'_>) -> Result<Self, BackendError> {
-        config.checked("start")?;
+        refuse_problems("start", &config.validate())?;
         let client = match &parts.client {
             Some(own) => client::without_retries(own),
             None => Client::new(&client::load(&config.client_settings(), &config.read_queue_url).await?),

@@ -14,7 +14,6 @@ use aws_common::{
 use proxy_core::{
     AddressRules,
     config::{Problem, duration},
-    error::{BackendError, ErrorKind},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -132,16 +131,6 @@ impl SqsConfig {
         problems.extend(operator_problems(&self.message_attributes));
         problems.extend(LargePayloadsConfig::problems_of(self.large_payloads.as_ref()));
         problems
-    }
-
-    /// # Errors
-    /// `Config` with all that is wrong.
-    pub(crate) fn checked(&self, operation: &'static str) -> Result<(), BackendError> {
-        let problems: Vec<String> = self.validate().iter().map(ToString::to_string).collect();
-        if problems.is_empty() {
-            return Ok(());
-        }
-        Err(BackendError::new(ErrorKind::Config, operation, problems.join("; ")))
     }
 
     pub(crate) fn client_settings(&self) -> ClientSettings {

@@ -18,6 +18,7 @@ use prometheus_client::registry::Registry;
 use proxy_core::{
     BackendMetrics, ReplyAddress,
     backend::Limits,
+    config::refuse_problems,
     error::{BackendError, ErrorKind},
     id::{InstanceId, RemoteSession},
     intake::{Arrival, Desk, Intake, Reply, ReplyTo, Stopping},
@@ -63,7 +64,7 @@ impl SqsIntake {
     /// # Errors
     /// `Config` and `Denied` name the setting, or the queue and the missing permission; `Unavailable` when SQS cannot be reached.
     pub async fn connect(config: SqsIntakeConfig, parts: SqsIntakeParts<'_>) -> Result<Self, BackendError> {
-        config.checked("start")?;
+        refuse_problems("start", &config.validate())?;
         let client = match &parts.client {
             Some(own) => client::without_retries(own),
             None => Client::new(&client::load(&config.client_settings(), &config.queue_url).await?),

@@ -15,7 +15,6 @@ use std::sync::{Mutex, PoisonError};
 use axum::{Router, http::HeaderMap};
 use proxy_core::{
     backend::Limits,
-    config::Problem,
     error::{BackendError, ErrorKind},
     message::Message,
 };
@@ -76,15 +75,6 @@ impl Listening {
         http_server::serve(listener, router, MAX_CONNECTIONS, stop).await;
         Ok(())
     }
-}
-
-/// Says which settings are wrong, if any are.
-pub(crate) fn problems(problems: &[Problem]) -> Result<(), BackendError> {
-    if problems.is_empty() {
-        return Ok(());
-    }
-    let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
-    Err(BackendError::new(ErrorKind::Config, "start", problems.join("; ")))
 }
 
 /// Says so where a reply is larger than a message may be.

@@ -9,6 +9,6 @@ mod problem;
 mod secret;
 mod session;
 
-pub use problem::Problem;
+pub use problem::{Problem, refuse_problems};
 pub use secret::Secret;
 pub use session::{SessionConfig, Timeouts, ToolTimeouts};

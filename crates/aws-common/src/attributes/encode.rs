@@ -8,6 +8,7 @@ use std::{
 use proxy_core::{
     ProtocolVersion,
     backend::{Outbound, Remote},
+    config::refuse_problems,
     error::{BackendError, ErrorKind},
     message::Message,
 };
@@ -36,14 +37,11 @@ impl Envelope {
     /// # Errors
     /// `Config` when there are more attributes than the budget has room for, or one that AWS or the protocol refuses.
     pub fn new(client_id: &str, operator: &BTreeMap<String, String>) -> Result<Self, BackendError> {
-        let refuse = |message: &str| Err(BackendError::new(ErrorKind::Config, "start", message));
         if !is_carried(client_id) {
-            return refuse("client_id is empty or holds a control character");
+            let message = "client_id is empty or holds a control character";
+            return Err(BackendError::new(ErrorKind::Config, "start", message));
         }
-        let problems = operator_problems(operator);
-        if !problems.is_empty() {
-            return refuse(&problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "));
-        }
+        refuse_problems("start", &operator_problems(operator))?;
         Ok(Self { client_id: client_id.into(), operator: operator.clone(), fifo: false, payloads: None })
     }
 

@@ -4,6 +4,7 @@ use aws_common::operator::{RequestQueuePlan, provision_request_queue_for};
 use prometheus_client::registry::Registry;
 use proxy_core::{
     BackendMetrics,
+    config::refuse_problems,
     error::BackendError,
     operator::{Mode, Policy, Report, Step},
 };
@@ -36,7 +37,7 @@ pub async fn intake_provision(
     clients: Option<(aws_sdk_sns::Client, aws_sdk_sqs::Client)>,
     report: Report<'_, Step>,
 ) -> Result<Vec<Policy>, BackendError> {
-    config.checked("provision")?;
+    refuse_problems("provision", &config.validate())?;
     let (sns, sqs) = clients.unzip();
     let clients = Clients::of_intake(config, sns.as_ref(), sqs.as_ref()).await?;
     let letters = config.dead_letter_queue_url.as_deref();

@@ -10,10 +10,7 @@ use aws_common::{
         queue_url_problem, receive_problems, region_problem,
     },
 };
-use proxy_core::{
-    config::{Problem, duration},
-    error::{BackendError, ErrorKind},
-};
+use proxy_core::config::{Problem, duration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -85,16 +82,6 @@ impl SqsIntakeConfig {
         problems.extend(receive_problems(self.wait_time, self.visibility_timeout, self.max_messages));
         problems.extend(LargePayloadsConfig::problems_of(self.large_payloads.as_ref()));
         problems
-    }
-
-    /// # Errors
-    /// `Config` with all that is wrong.
-    pub(crate) fn checked(&self, operation: &'static str) -> Result<(), BackendError> {
-        let problems: Vec<String> = self.validate().iter().map(ToString::to_string).collect();
-        if problems.is_empty() {
-            return Ok(());
-        }
-        Err(BackendError::new(ErrorKind::Config, operation, problems.join("; ")))
     }
 
     pub(crate) fn client_settings(&self) -> ClientSettings {

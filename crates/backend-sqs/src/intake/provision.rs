@@ -6,6 +6,7 @@ use aws_common::{
 };
 use aws_sdk_sqs::Client;
 use proxy_core::{
+    config::refuse_problems,
     error::BackendError,
     operator::{Mode, Policy, Report, Step},
 };
@@ -31,7 +32,7 @@ pub async fn intake_provision(
     client: Option<Client>,
     report: Report<'_, Step>,
 ) -> Result<Vec<Policy>, BackendError> {
-    config.checked("provision")?;
+    refuse_problems("provision", &config.validate())?;
     let client = match client {
         Some(own) => own,
         None => Client::new(&client::load(&config.client_settings(), &config.queue_url).await?),

@@ -10,6 +10,7 @@ use prometheus_client::registry::Registry;
 use proxy_core::{
     BackendMetrics, ProxyContext, ReplyAddress,
     backend::{Backend, Inbox, Limits, Outbound, Remote, Sent},
+    config::refuse_problems,
     error::{BackendError, Delivery, ErrorKind},
     id::InstanceId,
     message::Message,
@@ -85,11 +86,7 @@ impl StreamableHttpBackend {
         config: StreamableHttpConfig,
         parts: StreamableHttpParts<'_>,
     ) -> Result<Self, BackendError> {
-        let problems = config.validate();
-        if !problems.is_empty() {
-            let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
-            return Err(BackendError::new(ErrorKind::Config, "start", problems.join("; ")));
-        }
+        refuse_problems("start", &config.validate())?;
         let metrics = BackendMetrics::new(NAME, parts.registry);
         let streams = Arc::new(Streams::default());
         let callback = match config.callback() {

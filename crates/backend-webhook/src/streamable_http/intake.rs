@@ -19,6 +19,7 @@ use async_trait::async_trait;
 use prometheus_client::registry::Registry;
 use proxy_core::{
     backend::Limits,
+    config::refuse_problems,
     error::BackendError,
     id::{InstanceId, RemoteSession},
     intake::{Arrival, Desk, Intake, Reply, Stopping},
@@ -36,7 +37,7 @@ use super::requests::MCP_SESSION_ID;
 use crate::{
     config::parsed_headers,
     http_client::HttpClient,
-    intake::{Callbacks, Door, IntakeMetrics, Listening, Reception, Settling, no_other_worker, problems},
+    intake::{Callbacks, Door, IntakeMetrics, Listening, Reception, Settling, no_other_worker},
 };
 
 pub use self::{doctor::intake_doctor, provision::intake_provision};
@@ -85,7 +86,7 @@ impl StreamableHttpIntake {
         config: StreamableHttpIntakeConfig,
         parts: StreamableHttpIntakeParts<'_>,
     ) -> Result<Self, BackendError> {
-        problems(&config.validate())?;
+        refuse_problems("start", &config.validate())?;
         let StreamableHttpIntakeParts { instance, request_timeout_max, registry, listener, client } = parts;
         let settings = config.settings();
         let metrics = IntakeMetrics::new(NAME, registry);

@@ -9,6 +9,7 @@ use prometheus_client::registry::Registry;
 use proxy_core::{
     BackendMetrics,
     backend::{Backend, Event, Inbound, Inbox, Limits, Outbound, Remote, Sent, Settlement},
+    config::refuse_problems,
     error::{BackendError, Delivery, ErrorKind},
     id::{InstanceId, RouteKey, WireId},
     message::Message,
@@ -73,11 +74,7 @@ impl WebhookBackend {
     /// # Errors
     /// `Config` names the setting, such as an address that cannot be listened on.
     pub async fn connect(config: WebhookConfig, parts: WebhookParts<'_>) -> Result<Self, BackendError> {
-        let problems = config.validate();
-        if !problems.is_empty() {
-            let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
-            return Err(BackendError::new(ErrorKind::Config, "start", problems.join("; ")));
-        }
+        refuse_problems("start", &config.validate())?;
         for (key, url) in [("server_url", &config.server_url), ("webhook_url", &config.webhook_url)] {
             if is_cleartext_elsewhere(url) {
                 tracing::warn!(key, "messages cross the network unencrypted: use https");

@@ -13,6 +13,7 @@ use prometheus_client::registry::Registry;
 use proxy_core::{
     ReplyAddress,
     backend::Limits,
+    config::refuse_problems,
     error::{BackendError, ErrorKind},
     id::{InstanceId, RemoteSession},
     intake::{Arrival, Desk, Intake, Reply, ReplyTo, Stopping},
@@ -24,7 +25,7 @@ use super::request::name;
 use crate::{
     config::parsed_headers,
     http_client::HttpClient,
-    intake::{Callbacks, Door, IntakeMetrics, Listening, Posted, Reception, Settling, problems, too_large},
+    intake::{Callbacks, Door, IntakeMetrics, Listening, Posted, Reception, Settling, too_large},
 };
 
 pub use self::{doctor::intake_doctor, provision::intake_provision};
@@ -73,7 +74,7 @@ impl WebhookIntake {
         config: WebhookIntakeConfig,
         parts: WebhookIntakeParts<'_>,
     ) -> Result<Self, BackendError> {
-        problems(&config.validate())?;
+        refuse_problems("start", &config.validate())?;
         let WebhookIntakeParts { instance, request_timeout_max, registry, listener, client } = parts;
         let settings = config.settings();
         let metrics = IntakeMetrics::new(NAME, registry);
