@@ -208,19 +208,21 @@ async fn a_worker_serves_a_command_and_leaves_nothing_behind() {
     assert_eq!(other_queues(&emulator).await, Vec::<String>::new());
 }
 
+/// One at a URL may still be starting.
 #[tokio::test]
-async fn a_worker_whose_server_is_not_there_says_so_before_a_client_asks() {
+#[cfg(feature = "streamable-http-webhook")]
+async fn a_worker_whose_url_nobody_serves_yet_says_so_before_a_client_asks() {
     let (emulator, folder) = (Emulator::start().await.unwrap(), Folder::new());
     emulator.create_queue("requests", &[]).unwrap();
     let queue = emulator.queue_url("requests");
-    let arguments = ["worker", "--backend", "sqs", "--queue", &queue, "--", "no-such-program"];
+    let arguments = ["worker", "--backend", "sqs", "--queue", &queue, "--upstream", "http://127.0.0.1:9/mcp"];
     let mut process = command(&emulator, &folder, &arguments).stderr(Stdio::piped()).spawn().unwrap();
     let log = BufReader::new(process.stderr.take().unwrap()).lines();
     let mut worker = Worker { process, log };
     worker.logged("the worker is running").await;
     let warning = worker.logged("the server is not there").await;
     assert_eq!(warning["level"], "WARN");
-    assert!(warning["error"].as_str().unwrap().contains("no-such-program"), "{warning}");
+    assert!(warning["error"].as_str().unwrap().contains("127.0.0.1:9"), "{warning}");
     worker.signal("-TERM");
     assert_eq!(worker.exit_code().await, Some(0));
 }
