@@ -1,6 +1,9 @@
 //! What a server writes: a JSON-RPC message a line, and whatever else it should not.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use proxy_core::{
     BackendMetrics, Backoff,
@@ -60,6 +63,7 @@ impl Reader {
                         }
                         Err(error) => {
                             self.metrics.malformed.inc();
+                            self.session.malformed.store(true, Ordering::Relaxed);
                             malformed += 1;
                             self.note(malformed, length, &error);
                         }

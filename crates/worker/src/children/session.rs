@@ -1,6 +1,13 @@
 //! One session's server: what is sent to it, and its life from start to end.
 
-use std::{pin::pin, sync::Arc, sync::OnceLock, time::Duration};
+use std::{
+    pin::pin,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use futures_util::future::{Fuse, FusedFuture, FutureExt};
 use proxy_core::{
@@ -33,6 +40,8 @@ pub(super) struct Session {
     pub(super) closing: CancellationToken,
     /// Fires when nothing of it is left.
     pub(super) over: CancellationToken,
+    /// Whether it wrote a line that is no message.
+    pub(super) malformed: AtomicBool,
     ending: OnceLock<Ending>,
 }
 
@@ -78,6 +87,7 @@ impl Session {
             mailbox,
             closing: shared.stop.child_token(),
             over: CancellationToken::new(),
+            malformed: AtomicBool::new(false),
             ending: OnceLock::new(),
         });
         let life =
@@ -230,7 +240,12 @@ impl Life {
                 format!("the server process {what} before: initialize again{quote}"),
             )
         } else {
-            let text = format!("the server process {what} before it answered initialize{quote}");
+            let wrote = if self.session.malformed.load(Ordering::Relaxed) {
+                "; what it wrote to its output was no MCP message"
+            } else {
+                ""
+            };
+            let text = format!("the server process {what} before it answered initialize{wrote}{quote}");
             (text.clone(), text)
         };
         self.end_with(kind, later);

@@ -118,6 +118,21 @@ async fn a_server_that_ends_before_its_answer_says_how() {
 }
 
 #[tokio::test]
+async fn a_program_that_speaks_something_else_is_said_to() {
+    let rig = Rig::new(&shell("echo Welcome; echo to me; exit 4"));
+    let client = rig.client();
+    let error = match client.send("initialize", "{}").await {
+        Ok(()) => client.failure().await.1,
+        Err(error) => error,
+    };
+    assert_eq!(
+        error.to_string(),
+        "the server process ended (exit code 4) before it answered initialize; what it wrote to its output was no MCP message"
+    );
+    rig.shut_down().await;
+}
+
+#[tokio::test]
 async fn a_server_that_does_not_answer_is_given_up() {
     let silent = ServerConfig::new([HELPER, "serve", "--silent"]);
     let config = changed(silent, |config| config.start_timeout = Duration::from_millis(300));
