@@ -81,6 +81,11 @@ impl Part {
         usage::resident_bytes(self.child.id())
     }
 
+    /// Those of them that are its own.
+    pub(crate) fn own_bytes(&self) -> Result<u64> {
+        usage::own_bytes(self.child.id())
+    }
+
     /// The CPU time that it has used.
     pub(crate) fn cpu_time(&self) -> Result<Duration> {
         usage::cpu_time(self.child.id())

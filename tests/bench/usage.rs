@@ -9,8 +9,19 @@ const TICKS_PER_SECOND: u32 = 100;
 
 /// The bytes of a process that are in memory (`VmRSS`).
 pub(crate) fn resident_bytes(process: u32) -> Result<u64> {
+    bytes(process, "VmRSS:")
+}
+
+/// Those of them that are its own (`RssAnon`): the rest are pages of the program and its libraries, which all processes of it share and
+/// the kernel can drop.
+pub(crate) fn own_bytes(process: u32) -> Result<u64> {
+    bytes(process, "RssAnon:")
+}
+
+fn bytes(process: u32, field: &str) -> Result<u64> {
     let status = fs::read_to_string(format!("/proc/{process}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+    let line = status.lines().find_map(|line| line.strip_prefix(field));
+    let line = line.with_context(|| format!("no {field}"))?;
     let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse()?;
     Ok(kibibytes * 1024)
 }

@@ -27,6 +27,8 @@ pub(super) async fn measure(proxy: &Path, report: &mut Report) -> Result<()> {
     sleep(Duration::from_secs(2)).await;
     let idle = megabytes(binary.resident_bytes()?);
     report.add_against(GROUP, "proxy-bin over SQS, no session", idle, "MB", NO_SESSION);
+    let own = megabytes(binary.own_bytes()?);
+    report.add(GROUP, "of that its own, not pages of the program", own, "MB");
     let mut session = client.open().await?;
     client.call(&mut session).await?;
     report.add(GROUP, "proxy-bin over SQS after a first call", megabytes(binary.resident_bytes()?), "MB");

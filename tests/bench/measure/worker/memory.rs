@@ -44,6 +44,8 @@ async fn of_one(
     sleep(Duration::from_secs(2)).await;
     let idle = megabytes(worker.resident_bytes()?);
     report.add(GROUP, format!("worker over {over}, no session"), idle, "MB");
+    let own = megabytes(worker.own_bytes()?);
+    report.add(GROUP, format!("of that its own, not pages of the program, over {over}"), own, "MB");
     let () = generator.ask(&Request::Sessions { address, count: 1 })?;
     streams_are_open(server, 1).await?;
     let none = worker.resident_bytes()?;
