@@ -71,6 +71,11 @@ impl RouteKey {
         &self.0
     }
 
+    /// The instance that made it.
+    pub fn instance(&self) -> InstanceId {
+        InstanceId(self.0[..RANDOM_LENGTH].into())
+    }
+
     /// Whether this instance made it.
     pub fn belongs_to(&self, instance: &InstanceId) -> bool {
         self.0.get(..RANDOM_LENGTH) == Some(instance.as_str())
@@ -247,6 +252,7 @@ mod tests {
     fn a_route_key_names_its_instance() {
         let ours = InstanceId::random();
         let route = RouteKey::random(&ours);
+        assert_eq!(route.instance(), ours);
         assert!(route.belongs_to(&ours));
         assert!(!route.belongs_to(&InstanceId::random()));
     }

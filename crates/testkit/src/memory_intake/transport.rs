@@ -152,8 +152,7 @@ impl MemoryTransport {
 
 /// The address of the worker that made up this session id.
 pub(super) fn owner_of(route: &RouteKey) -> Box<str> {
-    let instance = route.as_str().split('.').next().unwrap_or_default();
-    format!("{OWNERS}{instance}").into()
+    format!("{OWNERS}{}", route.instance().as_str()).into()
 }
 
 /// What arrived, as it is passed on.
