@@ -46,7 +46,7 @@ const ATTEMPTS: u32 = 5;
 
 /// Acknowledges the messages of one queue.
 #[derive(Debug)]
-pub struct Acknowledger {
+pub(crate) struct Acknowledger {
     deletes: mpsc::Sender<Item>,
     releases: mpsc::Sender<Item>,
     workers: JoinSet<()>,
@@ -92,7 +92,7 @@ impl Acknowledger {
     }
 
     /// Deletes a message, within a second or so.
-    pub async fn delete(&self, receipt_handle: String) {
+    pub(crate) async fn delete(&self, receipt_handle: String) {
         self.delete_with(receipt_handle, None).await;
     }
 
@@ -102,13 +102,13 @@ impl Acknowledger {
     }
 
     /// Gives a message back, hidden for this long from now, or keeps it hidden for so long; whole seconds.
-    pub async fn release(&self, receipt_handle: String, hidden_for: Duration) {
+    pub(crate) async fn release(&self, receipt_handle: String, hidden_for: Duration) {
         let hide = i32::try_from(hidden_for.as_secs()).unwrap_or(i32::MAX);
         enqueue(&self.releases, Item { receipt_handle, hide: Some(hide), payload: None }).await;
     }
 
     /// Resolves once everything that was handed in is done.
-    pub async fn finish(self) {
+    pub(crate) async fn finish(self) {
         let Self { deletes, releases, workers } = self;
         drop((deletes, releases));
         workers.join_all().await;

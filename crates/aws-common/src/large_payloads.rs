@@ -23,13 +23,15 @@ use crate::{
     client::{ClientSettings, SdkConfig},
 };
 
-pub(crate) use self::reader::{Arrived, Payload};
 pub use self::{
     config::LargePayloadsConfig,
-    error::PayloadError,
     outgoing::offload,
-    pointer::Pointer,
     reader::{PayloadReader, Unwrap},
+};
+pub(crate) use self::{
+    error::PayloadError,
+    pointer::Pointer,
+    reader::{Arrived, Payload},
 };
 
 /// A bucket that large messages are put into and taken from. Cheap to clone.
@@ -41,11 +43,11 @@ pub struct LargePayloads {
 
 /// A message whose payload was in S3.
 #[derive(Debug)]
-pub struct Restored {
+pub(crate) struct Restored {
     /// The message.
-    pub body: String,
+    pub(crate) body: String,
     /// Where it was: to be given to [`LargePayloads::delete`] once the message that named it is deleted from its queue.
-    pub pointer: Pointer,
+    pub(crate) pointer: Pointer,
 }
 
 impl LargePayloads {
@@ -54,7 +56,7 @@ impl LargePayloads {
     ///
     /// # Errors
     /// `Config` when no region can be found, and in a build without the feature `large-payloads`.
-    pub async fn connect(
+    pub(crate) async fn connect(
         config: LargePayloadsConfig,
         settings: &ClientSettings,
         used: &str,
@@ -106,12 +108,12 @@ impl LargePayloads {
 
     /// What the other end is told in [`ProxyContext::payloads`](proxy_core::ProxyContext::payloads), so that it may send large payloads
     /// here: only one that reads the same.
-    pub fn announces(&self) -> String {
+    pub(crate) fn announces(&self) -> String {
         format!("{}/{}", self.config.bucket, self.config.prefix)
     }
 
     /// Whether a message of this size goes by way of S3, where the transport takes `limit`.
-    pub fn is_large(&self, size: usize, limit: usize) -> bool {
+    pub(crate) fn is_large(&self, size: usize, limit: usize) -> bool {
         size > self.config.threshold.map_or(limit, |threshold| threshold.min(limit))
     }
 
@@ -120,7 +122,7 @@ impl LargePayloads {
     ///
     /// # Errors
     /// The payload is larger than `max_message`, or could not be stored; nothing was sent.
-    pub async fn offload(
+    pub(crate) async fn offload(
         &self,
         message: OutgoingMessage,
         limit: usize,
@@ -142,7 +144,7 @@ impl LargePayloads {
     ///
     /// # Errors
     /// The payload is larger than `max_message`, or could not be stored.
-    pub async fn store(&self, body: String) -> Result<(Pointer, usize), BackendError> {
+    pub(crate) async fn store(&self, body: String) -> Result<(Pointer, usize), BackendError> {
         let size = body.len();
         if size > self.config.max_message {
             let most = self.config.max_message;
@@ -162,7 +164,7 @@ impl LargePayloads {
     /// # Errors
     /// [`PayloadError::Malformed`] where it can never be read: it is not in the configured bucket and prefix, is no more, is too large,
     /// or no text. [`PayloadError::Failed`] where it may be read later.
-    pub async fn fetch(&self, pointer: &Pointer) -> Result<String, PayloadError> {
+    pub(crate) async fn fetch(&self, pointer: &Pointer) -> Result<String, PayloadError> {
         self.is_ours(pointer)?;
         self.bucket.get(pointer.key(), self.config.max_message).await
     }
@@ -172,7 +174,7 @@ impl LargePayloads {
     ///
     /// # Errors
     /// As [`fetch`](Self::fetch).
-    pub async fn delete(&self, pointer: &Pointer) -> Result<(), PayloadError> {
+    pub(crate) async fn delete(&self, pointer: &Pointer) -> Result<(), PayloadError> {
         self.is_ours(pointer)?;
         self.bucket.delete(pointer.key()).await.map_err(PayloadError::Failed)
     }
@@ -181,7 +183,7 @@ impl LargePayloads {
     ///
     /// # Errors
     /// What failed.
-    pub async fn check(&self) -> Result<(), BackendError> {
+    pub(crate) async fn check(&self) -> Result<(), BackendError> {
         let (pointer, _) = self.store("{}".to_owned()).await?;
         let read = self.fetch(&pointer).await;
         self.delete(&pointer).await.and(read).map(drop).map_err(|error| match error {
@@ -209,7 +211,10 @@ impl LargePayloads {
 ///
 /// # Errors
 /// As [`LargePayloads::fetch`]; [`PayloadError::Malformed`] where there are none.
-pub async fn restore(payloads: Option<&LargePayloads>, body: &str) -> Result<Option<Restored>, PayloadError> {
+pub(crate) async fn restore(
+    payloads: Option<&LargePayloads>,
+    body: &str,
+) -> Result<Option<Restored>, PayloadError> {
     let Some(pointer) = Pointer::parse(body) else { return Ok(None) };
     let Some(payloads) = payloads else {
         let reason = "it points to a payload in S3, and large_payloads is not configured";

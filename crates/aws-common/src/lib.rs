@@ -28,23 +28,18 @@ pub mod settings;
 mod worker_queue;
 
 pub use self::{
-    acknowledger::Acknowledger,
     attributes::{Envelope, ProxyContext, ReplyAddress},
     backoff::{Backoff, jittered},
     created_queue::{CreatedQueue, Dependents, QueueMaker, QueuePlan},
     error::Call,
-    large_payloads::{
-        LargePayloads, LargePayloadsConfig, PayloadError, PayloadReader, Pointer, Restored, Unwrap, offload,
-        restore,
-    },
+    large_payloads::{LargePayloads, LargePayloadsConfig, PayloadReader, Unwrap, offload},
     neighbourhood::neighbourhood,
     owners::Owners,
     poller::{Decode, ForeignPolicy, Poller, PollerSettings},
     polling::{PollHealth, PollSettings},
     queue::{Queue, QueueAttributes, QueuePermission},
-    request_poller::{DeadLetters, DecodeRequest, RequestPoller, RequestPollerSettings},
+    request_poller::DecodeRequest,
     request_queues::{RequestQueues, RequestQueuesPlan},
     sender::{BatchingSender, Destination, Outcomes, QueueDestination},
     sender_pool::{SenderPool, Senders},
-    worker_queue::{WorkerQueue, WorkerQueuePlan},
 };

@@ -12,7 +12,7 @@ use aws_sdk_sqs::{Client, types::Message};
 use proxy_core::{BackendMetrics, error::BackendError, id::InstanceId, intake::Desk};
 use tokio_util::sync::CancellationToken;
 
-pub use self::dead_letters::DeadLetters;
+pub(crate) use self::dead_letters::DeadLetters;
 use self::settle::Settler;
 use crate::{
     acknowledger::Acknowledger,
@@ -25,27 +25,27 @@ pub type DecodeRequest = fn(&Message) -> Result<ReceivedRequest, Malformed>;
 
 /// What a poller of requests is told.
 #[derive(Debug, Clone)]
-pub struct RequestPollerSettings {
+pub(crate) struct RequestPollerSettings {
     /// How the queue is read.
-    pub polls: PollSettings,
+    pub(crate) polls: PollSettings,
     /// Whether only this worker reads it.
-    pub to_owner: bool,
+    pub(crate) to_owner: bool,
     /// How its messages are read.
-    pub decode: DecodeRequest,
+    pub(crate) decode: DecodeRequest,
     /// Where those go that can never be done.
-    pub dead_letters: Option<DeadLetters>,
+    pub(crate) dead_letters: Option<DeadLetters>,
 }
 
 /// Receives requests from one queue until it is told to stop.
 #[derive(Debug)]
-pub struct RequestPoller {
+pub(crate) struct RequestPoller {
     polling: Polling,
     settings: RequestPollerSettings,
 }
 
 impl RequestPoller {
     /// A poller of the queue that `settings` name.
-    pub fn new(
+    pub(crate) fn new(
         client: Client,
         settings: RequestPollerSettings,
         instance: InstanceId,
@@ -55,12 +55,12 @@ impl RequestPoller {
     }
 
     /// How its last polls went.
-    pub fn health(&self) -> &PollHealth {
+    pub(crate) fn health(&self) -> &PollHealth {
         self.polling.health()
     }
 
     /// Whether the last poll succeeded, and not too long ago; `None` before the first has ended.
-    pub fn check(&self) -> Option<Result<(), BackendError>> {
+    pub(crate) fn check(&self) -> Option<Result<(), BackendError>> {
         self.polling.check()
     }
 
@@ -68,7 +68,7 @@ impl RequestPoller {
     /// acknowledged. Recovers from every failure by itself.
     ///
     /// Where it is dropped before, what was not settled comes again when its visibility timeout is over.
-    pub async fn run(&self, desk: &Arc<dyn Desk>, stopping: CancellationToken) {
+    pub(crate) async fn run(&self, desk: &Arc<dyn Desk>, stopping: CancellationToken) {
         self.polling.run(self.settler(desk), stopping).await;
     }
 
@@ -76,7 +76,7 @@ impl RequestPoller {
     ///
     /// # Errors
     /// `Unavailable` when not everything could be settled; otherwise that of the receive.
-    pub async fn drain(&self, desk: &Arc<dyn Desk>) -> Result<(), BackendError> {
+    pub(crate) async fn drain(&self, desk: &Arc<dyn Desk>) -> Result<(), BackendError> {
         let mut settler = self.settler(desk).of_another();
         let drained = self.polling.drain(&mut settler).await;
         let settled = settler.all_settled();

@@ -28,24 +28,24 @@ use crate::{
 
 /// What a worker's queue is made from.
 #[derive(Debug, Clone)]
-pub struct WorkerQueuePlan {
+pub(crate) struct WorkerQueuePlan {
     /// The client that creates and reads it.
-    pub client: Client,
+    pub(crate) client: Client,
     /// What its name begins with.
-    pub prefix: Box<str>,
+    pub(crate) prefix: Box<str>,
     /// The worker. What it left behind under this id is taken over.
-    pub instance: InstanceId,
+    pub(crate) instance: InstanceId,
     /// How it is read; URL and name are its own.
-    pub polls: PollSettings,
+    pub(crate) polls: PollSettings,
     /// Where its requests go that can never be done.
-    pub dead_letters: Option<DeadLetters>,
+    pub(crate) dead_letters: Option<DeadLetters>,
     /// What counts the calls.
-    pub metrics: BackendMetrics,
+    pub(crate) metrics: BackendMetrics,
 }
 
 /// The queue that one worker of a fleet reads alone.
 #[derive(Debug)]
-pub struct WorkerQueue {
+pub(crate) struct WorkerQueue {
     plan: WorkerQueuePlan,
     created: CreatedQueue,
     maker: QueueMaker,
@@ -92,7 +92,7 @@ impl WorkerQueue {
     ///
     /// # Errors
     /// Those of the calls, which name the missing permission.
-    pub async fn create(plan: WorkerQueuePlan) -> Result<Self, BackendError> {
+    pub(crate) async fn create(plan: WorkerQueuePlan) -> Result<Self, BackendError> {
         let desk = Arc::default();
         let maker = plan.maker(&desk);
         let created = maker.create(None, "start").await?;
@@ -102,35 +102,34 @@ impl WorkerQueue {
     }
 
     /// Its URL.
-    pub fn url(&self) -> &str {
+    pub(crate) fn url(&self) -> &str {
         self.created.queue().url()
     }
 
     /// The URL of the queue of the worker that made up this session id, where that is another one.
-    pub fn owner_of(&self, session: &RemoteSession) -> Option<Box<str>> {
+    pub(crate) fn owner_of(&self, session: &RemoteSession) -> Option<Box<str>> {
         let route = RouteKey::parse(session.as_str()).ok()?;
         if route.belongs_to(&self.plan.instance) {
             return None;
         }
-        let (instance, _) = session.as_str().split_once('.')?;
         let (parent, _) = self.url().rsplit_once('/')?;
-        Some(format!("{parent}/{}-{instance}", self.plan.prefix).into())
+        Some(format!("{parent}/{}-{}", self.plan.prefix, route.instance().as_str()).into())
     }
 
     /// Whether this is the URL of a queue that a worker of this fleet has created, or may have: a peer that names another one must not
     /// be written there for.
-    pub fn is_of_fleet(&self, url: &str) -> bool {
+    pub(crate) fn is_of_fleet(&self, url: &str) -> bool {
         let own = self.url().strip_suffix(self.plan.instance.as_str());
         own.and_then(|own| url.strip_prefix(own)).is_some_and(|instance| InstanceId::parse(instance).is_ok())
     }
 
     /// Whether the last poll succeeded, and not too long ago; `None` before the first has ended.
-    pub fn check(&self) -> Option<Result<(), BackendError>> {
+    pub(crate) fn check(&self) -> Option<Result<(), BackendError>> {
         self.poller.check()
     }
 
     /// Feeds the desk until `stop` fires and then with what is in hand, keeps the queue alive, and reaps those of dead workers.
-    pub async fn run(&self, desk: &Arc<dyn Desk>, stop: CancellationToken) {
+    pub(crate) async fn run(&self, desk: &Arc<dyn Desk>, stop: CancellationToken) {
         // of a second run the desk is the same
         self.desk.get_or_init(|| Arc::clone(desk));
         tokio::join!(
@@ -141,7 +140,7 @@ impl WorkerQueue {
     }
 
     /// Deletes it.
-    pub async fn delete(&self) {
+    pub(crate) async fn delete(&self) {
         self.created.delete().await;
     }
 }

@@ -6,7 +6,7 @@ use proxy_core::error::BackendError;
 
 /// Why a payload could not be read or deleted. `Display` shows nothing of it.
 #[derive(Debug)]
-pub enum PayloadError {
+pub(crate) enum PayloadError {
     /// It can never be: the message is settled as one that cannot be read.
     Malformed(Box<str>),
     /// It may be later: the message is given back.

@@ -15,7 +15,7 @@ const LONGEST_KEY: usize = 1024;
 
 /// Where a message's payload is: `["software.amazon.payloadoffloading.PayloadS3Pointer",{"s3BucketName":"…","s3Key":"…"}]`.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Pointer {
+pub(crate) struct Pointer {
     #[serde(rename = "s3BucketName")]
     bucket: Box<str>,
     #[serde(rename = "s3Key")]
@@ -28,7 +28,7 @@ impl Pointer {
     }
 
     /// Reads a message's body; `None` for one that is no pointer. No JSON-RPC message is: they are objects.
-    pub fn parse(body: &str) -> Option<Self> {
+    pub(crate) fn parse(body: &str) -> Option<Self> {
         if !body.trim_start().starts_with('[') {
             return None;
         }
@@ -37,7 +37,7 @@ impl Pointer {
     }
 
     /// The message's body.
-    pub fn to_body(&self) -> String {
+    pub(crate) fn to_body(&self) -> String {
         // two texts: serializing cannot fail
         serde_json::to_string(&(CLASS, self)).unwrap_or_default()
     }

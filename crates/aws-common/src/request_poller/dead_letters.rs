@@ -29,7 +29,7 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_
 
 /// A dead-letter queue.
 #[derive(Debug, Clone)]
-pub struct DeadLetters {
+pub(crate) struct DeadLetters {
     client: Client,
     url: Box<str>,
     metrics: BackendMetrics,
@@ -37,13 +37,8 @@ pub struct DeadLetters {
 
 impl DeadLetters {
     /// The dead-letter queue at `url`.
-    pub fn new(client: Client, url: &str, metrics: BackendMetrics) -> Self {
+    pub(crate) fn new(client: Client, url: &str, metrics: BackendMetrics) -> Self {
         Self { client, url: url.into(), metrics }
-    }
-
-    /// Its URL.
-    pub fn url(&self) -> &str {
-        &self.url
     }
 
     /// Puts a message there, with the reason beside it. Tries again what may pass.
