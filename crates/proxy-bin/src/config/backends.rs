@@ -78,7 +78,7 @@ impl BackendTables {
 
     /// What to write where there is no table.
     pub(super) fn remedy() -> String {
-        format!("write one of the tables {}", Self::REQUIRED.join(", "))
+        format!("write one of these tables into a file that --config names: {}", Self::REQUIRED.join(", "))
     }
 
     /// A table for each backend, with what is default.

@@ -201,6 +201,10 @@ fn take_out(values: &mut Value, path: &[String]) -> bool {
     }
 }
 
+/// What the standard library says of a text that is no socket address, a host name with a port say.
+const NO_ADDRESS: &str = "invalid socket address syntax";
+const ADDRESS: &str = "an IP address and a port in quotes, such as \"127.0.0.1:9090\"";
+
 fn problem(path: &[String], kind: &Kind) -> Problem {
     let key = if path.is_empty() { "the file".to_owned() } else { path.join(".") };
     let is_secret = path.iter().any(|name| {
@@ -208,6 +212,9 @@ fn problem(path: &[String], kind: &Kind) -> Problem {
     });
     match kind {
         Kind::UnknownField(name, expected) => unknown(path, name, expected),
+        Kind::Message(message) if message == NO_ADDRESS => {
+            Problem::new(key, "is no address with a port", format!("write {ADDRESS}"))
+        }
         Kind::InvalidType(found, expected) | Kind::InvalidValue(found, expected) => Problem::new(
             key,
             format!("is {}", shown(found, is_secret)),
@@ -293,6 +300,7 @@ fn wanted(expected: &str) -> String {
         "a string" => "a text in quotes".to_owned(),
         "a sequence" => "a list such as [\"…\"]".to_owned(),
         "a map" => "a table such as { name = \"…\" }".to_owned(),
+        "socket address" => ADDRESS.to_owned(),
         "path string" => "a path in quotes".to_owned(),
         "u8" => "a whole number from 0 to 255".to_owned(),
         "u16" => "a whole number from 0 to 65535".to_owned(),

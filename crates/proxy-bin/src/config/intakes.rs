@@ -58,7 +58,10 @@ impl IntakeTables {
 
     /// What to write where there is no table.
     pub(super) fn remedy() -> String {
-        format!("write one of the tables {}, or name one with --backend", Self::REQUIRED.join(", "))
+        format!(
+            "write one of these tables into a file that --config names, or one with --backend: {}",
+            Self::REQUIRED.join(", ")
+        )
     }
 
     /// A table for each intake, with what is default.

@@ -327,6 +327,17 @@ fn every_problem_is_told_at_once() {
 }
 
 #[test]
+fn an_address_has_no_name() {
+    let wanted = "write an IP address and a port in quotes, such as \"127.0.0.1:9090\"";
+    for (written, what) in
+        [("\"localhost:9090\"", "is no address with a port"), ("9090", "is the number 9090")]
+    {
+        let problems = refused(&format!("{SQS}[admin]\nlisten = {written}\n"), &[]);
+        assert_eq!(problems, [format!("admin.listen {what}; {wanted}")]);
+    }
+}
+
+#[test]
 fn a_list_is_no_table() {
     let file = format!("server = [\"0.0.0.0\"]\n{SQS}[session.tools]\nslow = [\"1s\"]\n");
     let problems =
