@@ -60,7 +60,8 @@ pub(crate) fn open(
     bail!("{SLOTS} workers have a ledger in {} already: {REMEDY}", folder.display())
 }
 
-/// Whether a worker could have a ledger now, in words. A file that was not there is not there afterwards.
+/// Whether a worker could have a ledger now, in words. A file or folder that was not there is not there afterwards: whoever looks need
+/// not be who runs the worker, who could not write into a folder of somebody else's.
 ///
 /// # Errors
 /// As those of [`open`].
@@ -75,7 +76,11 @@ pub(crate) async fn try_out(
         Some(_) => Vec::new(),
         None => folder.iter().flat_map(|folder| files(folder)).collect(),
     };
-    let had_folder = folder.as_ref().is_some_and(|folder| folder.exists());
+    let missing = match (configured, &folder) {
+        (Some(path), _) => missing_folders(path),
+        (None, Some(folder)) => missing_folders(&folder.join("worker")),
+        (None, None) => Vec::new(),
+    };
     let (path, was_there) = match open(configured, state, intake, Duration::ZERO) {
         Ok((ledger, path)) => {
             ledger.close().await;
@@ -91,12 +96,18 @@ pub(crate) async fn try_out(
     };
     if !was_there {
         fs::remove_file(&path).with_context(|| format!("{} cannot be removed again", path.display()))?;
-        if let Some(folder) = folder.filter(|_| configured.is_none() && !had_folder) {
+        for folder in missing {
             // Somebody may have put something else there meanwhile.
             drop(fs::remove_dir(folder));
         }
     }
     Ok(format!("{} can be written", path.display()))
+}
+
+/// The folders that are made for this file, the innermost first.
+fn missing_folders(path: &Path) -> Vec<PathBuf> {
+    let folders = path.ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty());
+    folders.take_while(|folder| !folder.exists()).map(Path::to_owned).collect()
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {
@@ -159,6 +170,10 @@ mod tests {
         let look =
             async |configured: Option<&Path>| try_out(configured, Some(state.path()), QUEUE).await.unwrap();
         assert!(look(None).await.ends_with("-0.redb can be written"));
+        assert_eq!(fs::read_dir(state.path()).unwrap().count(), 0);
+        let nowhere = state.path().join("not/there");
+        assert!(try_out(None, Some(&nowhere), QUEUE).await.is_ok());
+        assert!(look(Some(&nowhere.join("yet/ledger.redb"))).await.ends_with("ledger.redb can be written"));
         assert_eq!(fs::read_dir(state.path()).unwrap().count(), 0);
         let (held, path) = open(None, Some(state.path()), QUEUE, Duration::ZERO).unwrap();
         assert!(look(None).await.ends_with("-1.redb can be written"));
