@@ -59,7 +59,7 @@ impl IntakeTables {
     /// What to write where there is no table.
     pub(super) fn remedy() -> String {
         format!(
-            "write one of these tables into a file that --config names, or one with --backend: {}",
+            "write one of these tables into a file that --config names, or name one with --backend: {}",
             Self::REQUIRED.join(", ")
         )
     }
