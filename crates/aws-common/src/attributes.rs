@@ -3,7 +3,6 @@
 //! SQS refuses an eleventh attribute, and SNS with raw delivery drops such a message in silence, so there is a budget: seven that
 //! asyncmcp knows, `ProxyContext`, one for a claim check, one of the operator's.
 
-mod context;
 mod decode;
 mod encode;
 mod group;
@@ -12,7 +11,6 @@ mod reply;
 mod request;
 
 pub use self::{
-    context::{ProxyContext, ReplyAddress},
     decode::{Malformed, Received, decode, decode_parts},
     encode::Envelope,
     operator::operator_problems,

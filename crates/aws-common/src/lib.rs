@@ -28,7 +28,7 @@ pub mod settings;
 mod worker_queue;
 
 pub use self::{
-    attributes::{Envelope, ProxyContext, ReplyAddress},
+    attributes::Envelope,
     backoff::{Backoff, jittered},
     created_queue::{CreatedQueue, Dependents, QueueMaker, QueuePlan},
     error::Call,

@@ -6,16 +6,14 @@ use std::{
 };
 
 use proxy_core::{
-    AddressRules,
+    AddressRules, ReplyAddress,
     backend::Remote,
     error::{BackendError, ErrorKind},
 };
 use tokio::time::Instant;
 
 use crate::{
-    attributes::{OutgoingMessage, ReplyAddress},
-    neighbourhood::neighbourhood,
-    sender::BatchingSender,
+    attributes::OutgoingMessage, neighbourhood::neighbourhood, sender::BatchingSender,
     sender_pool::SenderPool,
 };
 

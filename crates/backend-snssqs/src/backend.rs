@@ -5,11 +5,11 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use aws_common::{
     BatchingSender, Envelope, LargePayloads, Owners, PayloadReader, PollSettings, Poller, PollerSettings,
-    ReplyAddress, SenderPool, offload,
+    SenderPool, offload,
 };
 use prometheus_client::registry::Registry;
 use proxy_core::{
-    BackendMetrics,
+    BackendMetrics, ReplyAddress,
     backend::{Backend, Inbox, Limits, Outbound, Remote, Sent},
     config::refuse_problems,
     error::{BackendError, ErrorKind},

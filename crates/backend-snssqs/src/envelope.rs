@@ -1,12 +1,10 @@
 //! From a message of the queue, in an envelope of SNS or raw, to what the inbox or the desk takes.
 
-use aws_common::{
-    ReplyAddress,
-    attributes::{
-        Malformed, Received, ReceivedRequest, ReplyMembers, decode_parts, decode_request_parts, delivery_of,
-    },
+use aws_common::attributes::{
+    Malformed, Received, ReceivedRequest, ReplyMembers, decode_parts, decode_request_parts, delivery_of,
 };
 use aws_sdk_sqs::types;
+use proxy_core::ReplyAddress;
 use serde::Deserialize;
 use serde_json::Value;
 

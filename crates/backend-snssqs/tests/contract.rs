@@ -4,12 +4,12 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use aws_common::attributes::ProxyContext;
 use aws_sdk_sns::types::MessageAttributeValue;
 use aws_sdk_sqs::types::Message;
 use backend_snssqs::{SnsSqsBackend, SnsSqsConfig, SnsSqsParts};
 use prometheus_client::registry::Registry;
 use proxy_core::{
+    ProxyContext,
     backend::{Backend, Inbox},
     id::InstanceId,
 };

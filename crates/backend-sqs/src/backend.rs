@@ -5,12 +5,12 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use aws_common::{
     BatchingSender, Envelope, LargePayloads, Owners, Queue, QueueDestination, QueueMaker, QueuePlan,
-    ReplyAddress, SenderPool, client, offload,
+    SenderPool, client, offload,
 };
 use aws_sdk_sqs::Client;
 use prometheus_client::registry::Registry;
 use proxy_core::{
-    BackendMetrics,
+    BackendMetrics, ReplyAddress,
     backend::{Backend, Inbox, Limits, Outbound, Remote, Sent},
     config::refuse_problems,
     error::{BackendError, ErrorKind},

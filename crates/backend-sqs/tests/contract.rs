@@ -4,7 +4,6 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use aws_common::attributes::ProxyContext;
 use aws_sdk_sqs::{
     Client,
     types::{Message, MessageAttributeValue},
@@ -12,6 +11,7 @@ use aws_sdk_sqs::{
 use backend_sqs::{SqsBackend, SqsConfig, SqsParts};
 use prometheus_client::registry::Registry;
 use proxy_core::{
+    ProxyContext,
     backend::{Backend, Inbox},
     id::InstanceId,
 };

@@ -2,12 +2,13 @@
 
 use aws_sdk_sqs::types;
 use proxy_core::{
+    ProxyContext,
     backend::Inbound,
     id::{RemoteSession, RouteKey},
     message::{Message, MessageError},
 };
 
-use super::{ProxyContext, name};
+use super::name;
 
 /// A received message, understood.
 #[derive(Debug)]

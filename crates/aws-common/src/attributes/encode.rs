@@ -6,7 +6,7 @@ use std::{
 };
 
 use proxy_core::{
-    ProtocolVersion,
+    ProtocolVersion, ProxyContext, ReplyAddress,
     backend::{Outbound, Remote},
     config::refuse_problems,
     error::{BackendError, ErrorKind},
@@ -16,7 +16,7 @@ use proxy_core::{
 use crate::large_payloads::LargePayloads;
 
 use super::{
-    Attribute, DataType, OutgoingMessage, ProxyContext, ReplyAddress,
+    Attribute, DataType, OutgoingMessage,
     group::{group_of, group_of_end},
     is_carried, is_fifo, is_refused, name, operator_problems,
 };

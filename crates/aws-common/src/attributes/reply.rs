@@ -1,13 +1,14 @@
 //! From a worker's message to body and attributes: a reply, and a request that is passed on to another worker.
 
 use proxy_core::{
+    ProxyContext,
     id::{InstanceId, RemoteSession, RouteKey},
     intake::{Arrival, ArrivalEvent, Reply, ReplyTo},
     message::Message,
 };
 
 use super::{
-    Group, OutgoingMessage, ProxyContext,
+    Group, OutgoingMessage,
     encode::{Attributes, escaped},
     is_fifo, name,
 };

@@ -4,12 +4,13 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use aws_sdk_sqs::types::{self, MessageSystemAttributeName};
 use proxy_core::{
+    ProxyContext, ReplyAddress,
     id::RemoteSession,
     intake::{Arrival, ArrivalEvent, Delivery, ReplyTo},
     message::{InvalidParams, Message, Request},
 };
 
-use super::{Malformed, ProxyContext, ReplyAddress, name};
+use super::{Malformed, name};
 use crate::polling::number;
 
 /// A request that was received, understood.

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use aws_sdk_sqs::types::{self, MessageAttributeValue, MessageSystemAttributeName};
 use proxy_core::{
-    ProtocolVersion,
+    ProtocolVersion, ProxyContext, ReplyAddress,
     backend::{Context, Event, Inbound, Outbound, Peer, Remote},
     error::ErrorKind,
     id::{InstanceId, RemoteSession, RouteKey, WireId},
@@ -13,10 +13,7 @@ use proxy_core::{
 };
 use tokio::time::{Duration, Instant};
 
-use super::{
-    Envelope, OutgoingMessage, ProxyContext, Received, ReceivedRequest, ReplyAddress, decode, decode_request,
-    seal_forwarded,
-};
+use super::{Envelope, OutgoingMessage, Received, ReceivedRequest, decode, decode_request, seal_forwarded};
 
 fn envelope(operator: &[(&str, &str)]) -> Envelope {
     try_envelope(operator).unwrap()

@@ -7,6 +7,7 @@ use aws_sdk_sqs::{
     types::{Message, MessageAttributeValue, MessageSystemAttributeName, SendMessageBatchRequestEntry},
 };
 use proxy_core::{
+    ProxyContext,
     error::{BackendError, ErrorKind},
     id::InstanceId,
     operator::Check,
@@ -15,7 +16,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::failed;
 use crate::{
-    attributes::{ProxyContext, Received, decode, name},
+    attributes::{Received, decode, name},
     error::Call,
     queue::Queue,
 };

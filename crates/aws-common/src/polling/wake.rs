@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use aws_sdk_sqs::{Client, types::MessageAttributeValue};
 use proxy_core::{
-    BackendMetrics,
+    BackendMetrics, ProxyContext,
     id::{InstanceId, RouteKey},
 };
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    attributes::{ProxyContext, is_fifo, name},
+    attributes::{is_fifo, name},
     error::Call,
 };
 

@@ -7,13 +7,13 @@ use aws_sdk_sqs::{
     types::{Message, MessageAttributeValue, MessageSystemAttributeName},
 };
 use proxy_core::{
-    BackendMetrics,
+    BackendMetrics, ProxyContext,
     error::{BackendError, ErrorKind},
 };
 use tokio::time::sleep;
 
 use crate::{
-    attributes::{ProxyContext, context_text, is_fifo, name},
+    attributes::{context_text, is_fifo, name},
     backoff::Backoff,
     error::Call,
 };

@@ -1,8 +1,8 @@
 use std::time::{Duration, UNIX_EPOCH};
 
-use aws_common::ProxyContext;
 use aws_sdk_sqs::types::{Message, MessageAttributeValue, MessageSystemAttributeName};
 use proxy_core::{
+    ProxyContext,
     backend::{Event, Inbound},
     id::{InstanceId, RemoteSession, RouteKey},
     intake::{Arrival, ArrivalEvent, ReplyTo},
