@@ -24,4 +24,5 @@ mod wire;
 mod worker_chaos;
 mod worker_fleet;
 mod worker_queue;
+mod worker_restart;
 mod worker_server;
