@@ -5,10 +5,12 @@
 
 pub mod byte_size;
 pub mod duration;
+mod path;
 mod problem;
 mod secret;
 mod session;
 
+pub use path::is_plain_path;
 pub use problem::{Problem, refuse_problems};
 pub use secret::Secret;
 pub use session::{SessionConfig, Timeouts, ToolTimeouts};

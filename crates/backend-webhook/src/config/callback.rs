@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use proxy_core::config::Problem;
+use proxy_core::config::{Problem, is_plain_path};
 
 use super::url_problem;
 
@@ -43,10 +43,7 @@ impl CallbackSettings<'_> {
     fn path_problem(&self) -> Option<Problem> {
         let url = reqwest::Url::parse(self.webhook_url).ok()?;
         let path = url.path().trim_end_matches('/');
-        let plain = |byte: u8| {
-            byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-' | b'_' | b'.' | b'~' | b'@' | b'+')
-        };
-        if !path.bytes().all(plain) || path.contains("//") {
+        if !path.is_empty() && !is_plain_path(path) {
             return Some(Problem::new(
                 "webhook_url",
                 format!("has the path {path:?}, with characters that a plain path does not have"),

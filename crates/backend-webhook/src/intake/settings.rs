@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
 use axum::http::uri::Authority;
-use proxy_core::config::{Problem, Secret};
+use proxy_core::config::{Problem, Secret, is_plain_path};
 
 use crate::config::{header_problems, timeout_problem};
 
@@ -59,11 +59,7 @@ impl IntakeSettings<'_> {
 
     fn path_problem(&self) -> Option<Problem> {
         let path = self.path;
-        let plain = |byte: u8| {
-            byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-' | b'_' | b'.' | b'~' | b'@' | b'+')
-        };
-        let is_plain = path.starts_with('/') && path.bytes().all(plain) && !path.contains("//");
-        (!is_plain).then(|| {
+        (!is_plain_path(path)).then(|| {
             Problem::new(
                 "path",
                 format!("is {path:?}, which is no plain absolute path"),

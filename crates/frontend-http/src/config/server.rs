@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use proxy_core::config::Problem;
+use proxy_core::config::{Problem, is_plain_path};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -76,10 +76,7 @@ fn path_problem(path: &str) -> Option<(String, &'static str)> {
     if OWN_PATHS.contains(&path) {
         return Some((format!("is {path:?}, which the proxy serves itself"), instead));
     }
-    let plain = |byte: u8| {
-        byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-' | b'_' | b'.' | b'~' | b'@' | b'+')
-    };
-    if !path.bytes().all(plain) || path.contains("//") {
+    if !is_plain_path(path) {
         return Some((format!("is {path:?}, which has characters that a plain path does not have"), instead));
     }
     None
