@@ -60,7 +60,7 @@ impl Settling {
                 () = over.cancelled() => return,
             };
             metrics.transport.delivered(match outcome {
-                Settled::Done => "done",
+                Settled::Done => "accepted",
                 Settled::GiveBack(_) => {
                     tracing::warn!("a message that cannot be given back over HTTP is lost");
                     "lost"
@@ -92,6 +92,33 @@ impl Settling {
             tracing::warn!(arrivals = self.tasks.len(), "messages were not settled before the end");
             self.over.cancel();
             self.tasks.wait().await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{future::ready, time::Duration};
+
+    use prometheus_client::{encoding::text::encode, registry::Registry};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_became_of_an_arrival_is_counted_in_the_words_of_the_other_transports() {
+        let mut registry = Registry::default();
+        let settling = Settling::new(IntakeMetrics::new("webhook", &mut registry));
+        for settled in [Settled::Done, Settled::GiveBack(Duration::ZERO), Settled::Dead("too often".into())] {
+            settling.follow(settling.room().unwrap(), Box::pin(ready(settled)));
+        }
+        settling.end().await;
+        let mut text = String::new();
+        encode(&mut text, &registry).unwrap();
+        for disposition in ["accepted", "lost", "dead"] {
+            let counted = format!(
+                "mcp_worker_intake_deliveries_total{{backend=\"webhook\",disposition=\"{disposition}\"}} 1"
+            );
+            assert!(text.contains(&counted), "{disposition} in {text}");
         }
     }
 }
