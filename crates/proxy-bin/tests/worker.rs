@@ -327,6 +327,47 @@ async fn a_worker_serves_a_url() {
     assert_eq!(worker.exit_code().await, Some(0));
 }
 
+/// What there is to run is looked for as its sessions will do it, before anything is created.
+#[tokio::test]
+async fn a_worker_whose_server_is_not_there_does_not_start() {
+    let (emulator, folder) = (Emulator::start().await.unwrap(), Folder::new());
+    emulator.create_queue("requests", &[]).unwrap();
+    let queue = emulator.queue_url("requests");
+    let (script, nowhere) = (folder.path("server.sh"), folder.path("nowhere"));
+    let directory = format!("worker.server.directory={nowhere}");
+    let (hidden, path) = (format!("PATH={nowhere}"), std::env::var("PATH").unwrap());
+    for (arguments, said_so) in [
+        (
+            vec!["--", "no-such-program", "sesame"],
+            ["\"no-such-program\" is not on PATH", &*path, "worker.server.command"],
+        ),
+        (vec!["--env", &hidden, "--", "sh"], ["\"sh\" is not on PATH", &*nowhere, "worker.server.env"]),
+        (vec!["--", &*script], ["is not executable", &*script, "worker.server.command"]),
+        (vec!["--set", &*directory, "--", "sh"], ["does not exist", &*nowhere, "worker.server.directory"]),
+    ] {
+        let mut all = vec!["worker", "--backend", "sqs", "--queue", &queue];
+        all.extend(&arguments);
+        let output = output(&mut command(&emulator, &folder, &all)).await;
+        assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+        let log = said(&output);
+        let last: Value = serde_json::from_str(log.lines().last().unwrap()).expect(&log);
+        let error = last["error"].as_str().unwrap();
+        for part in said_so {
+            assert!(error.contains(part), "{part:?} in {error}");
+        }
+        assert!(!said(&output).contains("sesame"), "arguments may be secrets: {}", said(&output));
+        assert_eq!(other_queues(&emulator).await, Vec::<String>::new());
+    }
+    // A file is looked at without the machine that it is for.
+    let file = folder.path("worker.toml");
+    let text =
+        format!("[intake.sqs]\nqueue_url = {queue:?}\n[worker.server]\ncommand = [\"no-such-program\"]\n");
+    std::fs::write(&file, text).unwrap();
+    let checked =
+        output(&mut command(&emulator, &folder, &["config", "check", "--worker", "--config", &file])).await;
+    assert_eq!(checked.status.code(), Some(0), "{}", said(&checked));
+}
+
 #[tokio::test]
 async fn the_doctor_looks_at_a_worker_before_there_is_one() {
     let (emulator, folder) = (Emulator::start().await.unwrap(), Folder::new());

@@ -18,6 +18,8 @@ use crate::{config::Config, helpers::launcher};
 #[derive(Debug)]
 pub(crate) struct Served {
     pub(crate) proxy: Arc<Proxy>,
+    /// The way to the server, which is the proxy's.
+    pub(crate) backend: Arc<dyn Backend>,
     /// Where metrics are registered.
     pub(crate) registry: Registry,
     /// The server, for people.
@@ -53,7 +55,7 @@ impl Served {
             let program = worker.server.command.first().cloned().unwrap_or_default();
             (Arc::new(Children::new(&worker.server, parts)?), program)
         };
-        Ok(Self { proxy: Proxy::new(router, backend), registry, server })
+        Ok(Self { proxy: Proxy::new(router, Arc::clone(&backend)), backend, registry, server })
     }
 
     /// The server without an intake, for asking it.

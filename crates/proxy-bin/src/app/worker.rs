@@ -85,8 +85,12 @@ impl WorkerApp {
             None => None,
         };
         let instance = ledger.instance().clone();
-        let Served { proxy, mut registry, server } =
+        let Served { proxy, backend, mut registry, server } =
             Served::connect(config, instance.clone(), launch).await?;
+        if settings.server.url.is_none() {
+            // Not at the first session, when a client is waiting for it. One at a URL may come and go.
+            backend.check().await.context("the MCP server cannot be started")?;
+        }
         let requests = choice.address();
         let parts = intakes::Parts {
             instance: instance.clone(),

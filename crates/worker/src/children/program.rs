@@ -59,11 +59,15 @@ impl Program {
         }
     }
 
-    /// Whether it can be started, as far as files tell.
+    /// Whether it can be started, as far as files tell: looked for as the process does that becomes it, in its directory and by its `PATH`.
+    /// The message may reach clients; where it was looked for, and what to do, is for the operator, and is the source.
     pub(super) fn check(&self) -> Result<(), BackendError> {
-        let refuse = |message: String| Err(BackendError::new(ErrorKind::Config, "send", message));
+        let refuse = |message: String, missing: Missing| {
+            Err(BackendError::new(ErrorKind::Config, "send", message).with_source(missing))
+        };
         if let Some(directory) = self.directory.as_deref().filter(|directory| !directory.is_dir()) {
-            return refuse(format!("the server's directory \"{}\" does not exist", directory.display()));
+            let message = format!("the server's directory \"{}\" does not exist", directory.display());
+            return refuse(message, Missing::Directory);
         }
         let name = self.name();
         let shown = name.display();
@@ -71,16 +75,19 @@ impl Program {
             let path = self.directory.as_deref().unwrap_or(Path::new("")).join(name);
             return match fs::metadata(&path) {
                 Ok(found) if is_executable(&found) => Ok(()),
-                Ok(_) => refuse(format!("the server program \"{shown}\" is not executable")),
-                Err(_) => refuse(format!("the server program \"{shown}\" does not exist")),
+                Ok(_) => {
+                    refuse(format!("the server program \"{shown}\" is not executable"), Missing::at(path))
+                }
+                Err(_) => refuse(format!("the server program \"{shown}\" does not exist"), Missing::at(path)),
             };
         }
         let path = self.environment.iter().find(|(variable, _)| variable == "PATH");
-        let mut directories = path.into_iter().flat_map(|(_, path)| env::split_paths(path));
-        if directories.any(|directory| is_executable_at(&self.resolved(&directory).join(name))) {
+        let path = path.map(|(_, path)| path.as_os_str()).unwrap_or_default();
+        if env::split_paths(path).any(|directory| is_executable_at(&self.resolved(&directory).join(name))) {
             return Ok(());
         }
-        refuse(format!("the server program \"{shown}\" is not on PATH, or not executable"))
+        let message = format!("the server program \"{shown}\" is not on PATH, or not executable");
+        refuse(message, Missing::OnPath(path.to_string_lossy().into()))
     }
 
     /// The program, as the settings name it.
@@ -91,6 +98,30 @@ impl Program {
     /// A directory of `PATH` as the server sees it.
     fn resolved(&self, directory: &Path) -> PathBuf {
         self.directory.as_deref().unwrap_or(Path::new("")).join(directory)
+    }
+}
+
+/// Where something was looked for that is not there, and what to do.
+#[derive(Debug, thiserror::Error)]
+enum Missing {
+    #[error(
+        "it was looked for in the directories of the PATH that the server gets, \"{0}\": install it, name it by its whole path in \
+         worker.server.command, or set PATH in worker.server.env"
+    )]
+    OnPath(Box<str>),
+    #[error(
+        "it was looked for at \"{0}\": write a path to a program that the worker's user may execute into worker.server.command; a relative \
+         one counts from worker.server.directory, or else from where the worker was started"
+    )]
+    At(Box<str>),
+    #[error("make it, or name another in worker.server.directory")]
+    Directory,
+}
+
+impl Missing {
+    fn at(path: PathBuf) -> Self {
+        let whole = std::path::absolute(&path).unwrap_or(path);
+        Self::At(whole.to_string_lossy().into())
     }
 }
 
@@ -111,7 +142,9 @@ mod tests {
     fn checked(config: &ServerConfig) -> Result<(), String> {
         Program::new(config).check().map_err(|error| {
             assert_eq!(error.kind(), ErrorKind::Config);
-            error.to_string()
+            let remedy = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+            assert!(remedy.contains("worker.server."), "{remedy}");
+            format!("{error}: {remedy}")
         })
     }
 
@@ -130,12 +163,18 @@ mod tests {
             env: [("PATH".to_owned(), Secret::new("/no/where"))].into(),
             ..ServerConfig::new(["sh"])
         };
+        let beside =
+            ServerConfig { directory: Some("/bin".into()), ..ServerConfig::new(["./no-such-program"]) };
         for (config, named) in [
             (ServerConfig::new(["no-such-program"]), "\"no-such-program\" is not on PATH"),
             (ServerConfig::new(["/no/such/program"]), "\"/no/such/program\" does not exist"),
             (ServerConfig::new(["/etc/passwd"]), "\"/etc/passwd\" is not executable"),
             (nowhere, "\"/no/where\" does not exist"),
-            (hidden, "\"sh\" is not on PATH"),
+            (
+                hidden,
+                "\"sh\" is not on PATH, or not executable: it was looked for in the directories of the PATH that the server gets, \"/no/where\"",
+            ),
+            (beside, "\"./no-such-program\" does not exist: it was looked for at \"/bin/./no-such-program\""),
         ] {
             let error = checked(&config).unwrap_err();
             assert!(error.contains(named), "{error}");
