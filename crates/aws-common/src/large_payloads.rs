@@ -74,7 +74,8 @@ impl LargePayloads {
     /// can be used.
     ///
     /// # Errors
-    /// As [`connect`](Self::connect); and what [`check`](Self::check) finds.
+    /// `Config` when no region can be found, and in a build without the feature `large-payloads`; what a payload that is stored, read and
+    /// deleted fails at.
     pub async fn at_start(
         own: Option<Self>,
         config: Option<&LargePayloadsConfig>,

@@ -15,7 +15,7 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_
 /// the transport, which takes `limit`, and the peer reads what we store; else as it is. What may pass is tried again until `deadline`.
 ///
 /// # Errors
-/// As [`LargePayloads::offload`]; nothing was sent.
+/// The payload is larger than `max_message`, or could not be stored; nothing was sent.
 pub async fn offload(
     payloads: Option<&LargePayloads>,
     announced: Option<&str>,
