@@ -87,6 +87,9 @@ impl Program {
             return Ok(());
         }
         let message = format!("the server program \"{shown}\" is not on PATH, or not executable");
+        if name.to_string_lossy().contains(char::is_whitespace) {
+            return refuse(message, Missing::Words);
+        }
         refuse(message, Missing::OnPath(path.to_string_lossy().into()))
     }
 
@@ -114,6 +117,11 @@ enum Missing {
          one counts from worker.server.directory, or else from where the worker was started"
     )]
     At(Box<str>),
+    #[error(
+        "no shell takes it apart: write the program and each of its arguments as a text of its own in worker.server.command, or after -- \
+         without quotes around them all"
+    )]
+    Words,
     #[error("make it, or name another in worker.server.directory")]
     Directory,
 }
@@ -174,7 +182,11 @@ mod tests {
                 hidden,
                 "\"sh\" is not on PATH, or not executable: it was looked for in the directories of the PATH that the server gets, \"/no/where\"",
             ),
-            (beside, "\"./no-such-program\" does not exist: it was looked for at \"/bin/./no-such-program\""),
+            (
+                ServerConfig::new(["sh -c true"]),
+                "\"sh -c true\" is not on PATH, or not executable: no shell takes it apart",
+            ),
+            (beside, "\"./no-such-program\" does not exist: it was looked for at \"/bin/no-such-program\""),
         ] {
             let error = checked(&config).unwrap_err();
             assert!(error.contains(named), "{error}");
