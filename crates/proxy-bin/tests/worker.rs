@@ -220,7 +220,7 @@ async fn a_worker_whose_url_nobody_serves_yet_says_so_before_a_client_asks() {
     let log = BufReader::new(process.stderr.take().unwrap()).lines();
     let mut worker = Worker { process, log };
     worker.logged("the worker is running").await;
-    let warning = worker.logged("the server is not there").await;
+    let warning = worker.logged("the backend is not ready").await;
     assert_eq!(warning["level"], "WARN");
     assert!(warning["error"].as_str().unwrap().contains("127.0.0.1:9"), "{warning}");
     worker.signal("-TERM");

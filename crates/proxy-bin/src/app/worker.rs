@@ -157,7 +157,8 @@ impl WorkerApp {
         };
         let looking = async {
             if !shutdown.is_cancelled() {
-                look_for_server(&proxy).await;
+                // For what it says in the log, which only the first client would cause otherwise. One at a URL may still be starting.
+                drop(proxy.check().await);
             }
             std::future::pending::<()>().await;
         };
@@ -202,15 +203,6 @@ impl WorkerApp {
         if let Err(error) = self.run(ended).await {
             tracing::warn!(error = format!("{error:#}"), "something may be left behind at the transport");
         }
-    }
-}
-
-/// Says at start what would otherwise be said only to the first client. A server at a URL may still be starting, so it is no more than
-/// a warning.
-async fn look_for_server(proxy: &Proxy) {
-    if let Err(error) = proxy.check().await {
-        let cause = std::error::Error::source(&error);
-        tracing::warn!(error.r#type = error.kind().as_str(), %error, cause, "the server is not there: no session can begin before it is");
     }
 }
 
