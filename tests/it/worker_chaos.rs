@@ -97,8 +97,11 @@ impl Chaos {
     async fn round(mut self, round: usize, victim: Victim) -> Result<Self> {
         let (url, mut sessions) = (self.proxy.url(), Vec::new());
         for _ in 0..SESSIONS {
-            let opening = timeout(DEADLINE, Session::open(&url, "2025-11-25"));
-            sessions.push(opening.await.context("a session is not opened")??);
+            let opened = timeout(DEADLINE, Session::open(&url, "2025-11-25")).await;
+            let opened = opened.map_err(anyhow::Error::from).flatten();
+            sessions.push(opened.with_context(|| {
+                format!("a session is not opened; the worker's log:\n{}", last_lines(&self.worker.log()))
+            })?);
         }
         let mut servers = Vec::new();
         for session in &sessions {
@@ -172,6 +175,12 @@ impl Chaos {
         ensure!(!self.answered.is_empty(), "no call was answered at all");
         Ok(())
     }
+}
+
+/// What is of interest of a log.
+fn last_lines(log: &str) -> String {
+    let lines: Vec<_> = log.lines().collect();
+    lines[lines.len().saturating_sub(60)..].join("\n")
 }
 
 /// Whether it was answered by its result. An error ends it too, and so does the end of the connection.

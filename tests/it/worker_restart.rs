@@ -5,13 +5,16 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use e2e::{
     http::{Session, call, text},
-    kind::Kind,
+    kind::{Kind, Reached},
     process::PATIENCE,
+    proxy::Proxy,
     stories,
-    world::{FarEnd, World},
+    worker::{Intake, Server, Settings, Worker},
+    world::{self, FarEnd, World},
 };
 use futures_util::StreamExt as _;
 use serde_json::json;
+use testkit::emulator::Emulator;
 use tokio::time::timeout;
 
 /// From when the worker runs again. Far below `visibility_timeout`, which is 30 s by default: nothing is given out again before.
@@ -83,5 +86,40 @@ async fn acknowledged(far_end: &mut FarEnd) -> Result<()> {
     let redelivered = "mcp_worker_redeliveries_total";
     let worker = far_end.worker()?;
     assert!(worker.metric(redelivered, "answered_again").await? > 0.0);
+    Ok(())
+}
+
+/// It does no harm twice, so the next worker does it, once the queue gives it out again.
+#[tokio::test]
+async fn an_initialize_in_hand_is_done_by_the_next_worker() -> Result<()> {
+    let emulator = Emulator::start().await?;
+    let (requests, responses) = world::queues(&emulator)?;
+    let (Server::Command(fixture), _none) = Server::fixture_reached(Reached::Stdio, None).await? else {
+        anyhow::bail!("no command");
+    };
+    let slowly = ["sh", "-c", "sleep 2; exec \"$0\""].map(str::to_owned);
+    let server = Server::Command(slowly.into_iter().chain(fixture).collect());
+    let intake = Intake::Sqs { endpoint: emulator.endpoint_url(), queue: requests.clone() };
+    let settings =
+        Settings { more_intake: "visibility_timeout = 2\n".to_owned(), ..Settings::new(intake, server) };
+    let mut worker = Worker::start(&settings).await?;
+    let proxy = Proxy::start(world::settings(&emulator, &requests, &responses, "")).await?;
+    let url = proxy.url();
+    let opening = Session::open(&url, "2025-11-25");
+    let restarting = async {
+        timeout(PATIENCE, async {
+            while worker.metric("mcp_worker_children_started_total", "").await? < 1.0 {}
+            anyhow::Ok(())
+        })
+        .await??;
+        worker.kill().await?;
+        worker.start_again().await
+    };
+    let (session, worker) = tokio::join!(opening, restarting);
+    let (session, worker) = (session?, worker?);
+    let after = session.answer(json!(1), "echo", json!({"text": "after"})).await?;
+    assert_eq!(text(&after), Some("after"));
+    proxy.stop().await?;
+    worker.stop().await?;
     Ok(())
 }
