@@ -97,7 +97,7 @@ async fn an_initialize_in_hand_is_done_by_the_next_worker() -> Result<()> {
     let (Server::Command(fixture), _none) = Server::fixture_reached(Reached::Stdio, None).await? else {
         anyhow::bail!("no command");
     };
-    let slowly = ["sh", "-c", "sleep 2; exec \"$0\""].map(str::to_owned);
+    let slowly = ["sh", "-c", "sleep 5; exec \"$0\""].map(str::to_owned);
     let server = Server::Command(slowly.into_iter().chain(fixture).collect());
     let intake = Intake::Sqs { endpoint: emulator.endpoint_url(), queue: requests.clone() };
     let settings =

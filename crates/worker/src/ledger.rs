@@ -131,26 +131,36 @@ impl Ledger {
         &self.latest_left_behind
     }
 
-    /// Those that were begun before these. `None` where there are none, and where the ledger cannot be read, which is logged.
+    /// Those that were begun before these, if there are any.
+    ///
+    /// # Errors
+    /// The ledger cannot be read.
     pub(crate) fn left_behind_before(
         &self,
         page: &Page,
-    ) -> impl Future<Output = Option<Page>> + Send + use<> {
+    ) -> impl Future<Output = Result<Option<Page>, LedgerError>> + Send + use<> {
         let found =
             page.before.map(|before| self.writer.ask(move |done| Command::LeftBehind { before, done }));
-        async move { found?.await.ok() }
+        async move {
+            match found {
+                Some(found) => found.await.map(Some),
+                None => Ok(None),
+            }
+        }
     }
 
     /// Writes this down as the answer of a call that was left behind, unless it has one. Resolves with the answer that its client has to
-    /// hear; `None` where it is not what it was, or the ledger cannot be written, which is logged.
+    /// hear; `None` where it is not what it was.
+    ///
+    /// # Errors
+    /// The ledger cannot be written: what became of the call has to be said another time.
     pub(crate) fn give_up(
         &self,
         call: &LeftBehind,
         answer: &str,
-    ) -> impl Future<Output = Option<Box<str>>> + Send + use<> {
+    ) -> impl Future<Output = Result<Option<Box<str>>, LedgerError>> + Send + use<> {
         let (call, answer) = (call.clone(), answer.into());
-        let heard = self.writer.ask(|done| Command::GiveUp { call, answer, done });
-        async move { heard.await.unwrap_or_default() }
+        self.writer.ask(|done| Command::GiveUp { call, answer, done })
     }
 
     /// Writes down, when there is time, that the client of a call that was left behind has heard what became of it.

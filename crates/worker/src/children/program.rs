@@ -78,7 +78,10 @@ impl Program {
                 Ok(_) => {
                     refuse(format!("the server program \"{shown}\" is not executable"), Missing::at(path))
                 }
-                Err(_) => refuse(format!("the server program \"{shown}\" does not exist"), Missing::at(path)),
+                Err(_) => {
+                    let missing = if is_several_words(name) { Missing::Words } else { Missing::at(path) };
+                    refuse(format!("the server program \"{shown}\" does not exist"), missing)
+                }
             };
         }
         let path = self.environment.iter().find(|(variable, _)| variable == "PATH");
@@ -87,7 +90,7 @@ impl Program {
             return Ok(());
         }
         let message = format!("the server program \"{shown}\" is not on PATH, or not executable");
-        if name.to_string_lossy().contains(char::is_whitespace) {
+        if is_several_words(name) {
             return refuse(message, Missing::Words);
         }
         refuse(message, Missing::OnPath(path.to_string_lossy().into()))
@@ -131,6 +134,11 @@ impl Missing {
         let whole = std::path::absolute(&path).unwrap_or(path);
         Self::At(whole.to_string_lossy().into())
     }
+}
+
+/// Whether it looks like a whole command in one text.
+fn is_several_words(name: &OsStr) -> bool {
+    name.to_string_lossy().contains(char::is_whitespace)
 }
 
 fn is_executable_at(path: &Path) -> bool {
@@ -185,6 +193,10 @@ mod tests {
             (
                 ServerConfig::new(["sh -c true"]),
                 "\"sh -c true\" is not on PATH, or not executable: no shell takes it apart",
+            ),
+            (
+                ServerConfig::new(["npx -y @scope/server"]),
+                "\"npx -y @scope/server\" does not exist: no shell takes it apart",
             ),
             (beside, "\"./no-such-program\" does not exist: it was looked for at \"/bin/no-such-program\""),
         ] {

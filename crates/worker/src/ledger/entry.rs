@@ -114,6 +114,8 @@ pub(crate) struct LeftBehind {
     pub(crate) key: CallKey,
     /// Which session of its name it belonged to: tells it from a later call under the same key.
     pub(crate) incarnation: u64,
+    /// Its answer was there, and may not have been sent.
+    pub(crate) is_answered: bool,
 }
 
 /// Some of the calls that were left behind, in the order in which they were begun.

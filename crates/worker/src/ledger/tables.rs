@@ -149,7 +149,11 @@ impl<'txn> Tables<'txn> {
             let Some(row) = self.calls.get(key)? else { continue };
             let (state, _, incarnation, _, _) = row.value();
             if state != SENT {
-                page.calls.push(LeftBehind { key: CallKey::of_bytes(key), incarnation });
+                page.calls.push(LeftBehind {
+                    key: CallKey::of_bytes(key),
+                    incarnation,
+                    is_answered: state == ANSWERED,
+                });
             }
         }
         page.calls.reverse();

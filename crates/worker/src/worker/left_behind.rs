@@ -42,22 +42,25 @@ pub(crate) struct Told {
 
 #[derive(Debug, Default)]
 struct Calls {
-    by_key: HashMap<CallKey, Once>,
+    /// By key and incarnation.
+    by_call: HashMap<(CallKey, u64), Once>,
     /// All were found that were left behind.
     is_complete: bool,
 }
 
 impl Told {
-    /// What tells whether this call's client was told. What is not remembered was not.
-    pub(crate) fn of(&self, key: &CallKey) -> Once {
+    /// What tells whether this call's client was told: a session that was begun anew has other calls under the same keys. What is not
+    /// remembered was not told.
+    pub(crate) fn of(&self, key: &CallKey, incarnation: u64) -> Once {
         let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
-        let Calls { by_key, is_complete } = &mut *calls;
-        if let Some(once) = by_key.get(key) {
+        let Calls { by_call, is_complete } = &mut *calls;
+        let call = (key.clone(), incarnation);
+        if let Some(once) = by_call.get(&call) {
             return Arc::clone(once);
         }
         let once = Once::default();
-        if !*is_complete && by_key.len() < MOST_TOLD {
-            by_key.insert(key.clone(), Arc::clone(&once));
+        if !*is_complete && by_call.len() < MOST_TOLD {
+            by_call.insert(call, Arc::clone(&once));
         }
         once
     }
@@ -73,9 +76,20 @@ impl Shared {
         let telling = async {
             let (mut next, unreachable) = (Some(self.ledger.latest_left_behind().clone()), Mutex::default());
             while let Some(page) = next {
-                let calls = stream::iter(page.calls.clone());
-                calls.for_each_concurrent(AT_ONCE, |call| self.tell(call, &unreachable)).await;
-                next = self.ledger.left_behind_before(&page).await;
+                // Answers first: the word that its session is gone ends all that a client waits for in it.
+                let (answered, begun): (Vec<_>, Vec<_>) =
+                    page.calls.iter().cloned().partition(|call| call.is_answered);
+                for calls in [answered, begun] {
+                    let calls = stream::iter(calls);
+                    calls.for_each_concurrent(AT_ONCE, |call| self.tell(call, &unreachable)).await;
+                }
+                next = match self.ledger.left_behind_before(&page).await {
+                    Ok(next) => next,
+                    Err(error) => {
+                        tracing::error!(%error, "not all clients of calls that were in hand are told at once");
+                        return;
+                    }
+                };
             }
             self.told.complete();
         };
@@ -91,7 +105,7 @@ impl Shared {
             return self.metrics.left_behind(Found::Unheard);
         };
         let is_reachable = || !unreachable.lock().unwrap_or_else(PoisonError::into_inner).contains(&host);
-        let told = self.told.of(&call.key);
+        let told = self.told.of(&call.key, call.incarnation);
         let telling = told.get_or_try_init(|| async {
             if !is_reachable() {
                 return Err(());
@@ -116,11 +130,20 @@ impl Shared {
         courier: &Courier,
     ) -> Result<(), bool> {
         let lost = Notice::MayHaveRunAndGone.answer(id);
-        let Some(answer) = self.ledger.give_up(call, lost.as_str()).await else { return Ok(()) };
+        let answer = self.ledger.give_up(call, lost.as_str()).await.map_err(|error| {
+            tracing::warn!(%error, "the client of a call that was in hand is not told at once");
+            false
+        })?;
+        let Some(answer) = answer else { return Ok(()) };
         let Ok(Message::Response(answer)) = Message::parse(answer) else {
             tracing::error!("an answer that was kept is no response");
             return Err(false);
         };
+        if courier.session.as_ref().is_some_and(|session| self.sessions.find(session).is_some()) {
+            // begun anew meanwhile, with requests under the same ids
+            self.metrics.left_behind(Found::Unheard);
+            return Ok(());
+        }
         let gone = is_cut_off(&answer);
         let context = ProxyContext { gone, ..plain_context() };
         courier
@@ -158,5 +181,26 @@ fn host_of(address: &ReplyAddress) -> Box<str> {
     match address {
         ReplyAddress::Sqs(text) | ReplyAddress::Sns(text) => text.clone(),
         ReplyAddress::Url(url) => url.split('/').take(3).collect::<Vec<_>>().join("/").into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_said_in_one_life_of_a_session_is_not_said_of_the_next() {
+        let key = CallKey::new(&RemoteSession::parse("s").unwrap(), &RequestId::number(1));
+        let told = Told::default();
+        told.of(&key, 1).set(()).unwrap();
+        assert!(told.of(&key, 1).initialized());
+        assert!(!told.of(&key, 2).initialized());
+    }
+
+    #[test]
+    fn a_host_is_what_its_urls_have_in_common() {
+        let host = |url: &str| host_of(&ReplyAddress::Url(url.into()));
+        assert_eq!(host("https://h:1/a/b"), host("https://h:1/c"));
+        assert_ne!(host("https://h:1/a"), host("https://h:2/a"));
     }
 }

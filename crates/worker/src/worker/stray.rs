@@ -131,12 +131,13 @@ impl Shared {
         };
         self.metrics.request(request.method(), outcome, arrival.delivery.receive_count);
         let again = matches!(answer, Answer::Again(_));
-        let message_id = entry.as_ref().and_then(|entry| entry.message_id.as_ref());
-        let is_same = message_id.is_some() && message_id == arrival.delivery.message_id.as_ref();
-        let settled = match key.as_ref().filter(|_| is_same) {
+        let message_id = arrival.delivery.message_id.as_ref();
+        let same =
+            entry.as_ref().filter(|entry| message_id.is_some() && entry.message_id.as_ref() == message_id);
+        let settled = match key.as_ref().zip(same) {
             // Said once, here or by what tells at start what was left behind.
-            Some(key) => {
-                let said = self.told.of(key);
+            Some((key, entry)) => {
+                let said = self.told.of(key, entry.incarnation);
                 let saying = said.get_or_try_init(|| async {
                     match self.say(arrival, answer).await {
                         Settled::Done => Ok(()),

@@ -102,6 +102,27 @@ async fn an_answer_that_was_not_sent_is_sent_at_once() {
 }
 
 #[tokio::test]
+async fn answers_go_out_before_the_word_that_their_session_is_gone() {
+    let (folder, transport) = (tempfile::tempdir().unwrap(), MemoryTransport::default());
+    let mut client = transport.proxy();
+    let bench = start(&transport, &folder.path().join("ledger"));
+    bench.open(&mut client, "session-1").await;
+    client.request("session-1", "begun-first", "tools/call", &tool("slow", "{}"));
+    in_time(bench.server.wait_for_slow(1)).await;
+    bench.intake.hold_replies();
+    client.request("session-1", "answered", "tools/call", &tool("echo", r#"{"text":"hello"}"#));
+    in_time(bench.intake.wait_for_held_replies(1)).await;
+    // a call that begins has all before it written down
+    client.request("session-1", "begun-last", "tools/call", &tool("slow", "{}"));
+    in_time(bench.server.wait_for_slow(2)).await;
+    let next = bench.successor(folder.path());
+    assert_eq!(text(&receive(&mut client).await, "answered"), "hello");
+    may_have_run(&receive(&mut client).await, "begun-first");
+    may_have_run(&receive(&mut client).await, "begun-last");
+    next.stop().await.unwrap();
+}
+
+#[tokio::test]
 async fn who_cannot_be_reached_hears_by_the_redelivery() {
     let (folder, transport) = (tempfile::tempdir().unwrap(), MemoryTransport::default());
     let mut client = transport.proxy();
@@ -214,6 +235,24 @@ async fn many_calls_are_told_and_a_client_that_is_gone_costs_the_others_nothing(
     }
     counted(&bench, NOT_SENT, 400).await;
     assert_eq!(bench.metric(TOLD), 800);
+    bench.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_host_that_cannot_be_reached_is_not_tried_for_each_call() {
+    let (folder, transport) = (tempfile::tempdir().unwrap(), MemoryTransport::default());
+    let file = folder.path().join("ledger");
+    let mut client = transport.proxy();
+    let calls: Vec<_> = (0..60).map(|number| ("s", number, 1)).collect();
+    written(&file, &calls, &[("s", 1, client.address())]).await;
+    let intake = transport.intake();
+    // as many as are told at once; another try would reach it
+    for _ in 0..16 {
+        intake.fail_next_reply(BackendError::new(ErrorKind::Unavailable, "reply", "nobody is there"));
+    }
+    let bench = Setup::default().start_on(transport.clone(), intake, ledger(&file));
+    counted(&bench, NOT_SENT, 60).await;
+    assert!(client.try_receive().is_none());
     bench.stop().await.unwrap();
 }
 

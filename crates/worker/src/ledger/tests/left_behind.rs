@@ -8,7 +8,7 @@ const HOUR: Duration = Duration::from_hours(1);
 async fn pages(ledger: &Ledger) -> Vec<Vec<LeftBehind>> {
     let (mut pages, mut next) = (Vec::new(), Some(ledger.latest_left_behind().clone()));
     while let Some(page) = next {
-        next = ledger.left_behind_before(&page).await;
+        next = ledger.left_behind_before(&page).await.unwrap();
         pages.push(page.calls);
     }
     pages
@@ -16,6 +16,10 @@ async fn pages(ledger: &Ledger) -> Vec<Vec<LeftBehind>> {
 
 async fn left_behind(ledger: &Ledger) -> Vec<CallKey> {
     pages(ledger).await.into_iter().flatten().map(|call| call.key).collect()
+}
+
+async fn given_up(ledger: &Ledger, call: &LeftBehind) -> Option<Box<str>> {
+    ledger.give_up(call, "lost").await.unwrap()
 }
 
 #[test]
@@ -69,19 +73,23 @@ async fn what_is_given_up_has_an_answer_and_is_told_once() {
 
     let ledger = Ledger::open(&path).unwrap();
     let calls = pages(&ledger).await.concat();
-    assert_eq!(ledger.give_up(&calls[0], "lost").await.as_deref(), Some("lost"));
+    assert_eq!(calls.iter().map(|call| call.is_answered).collect::<Vec<_>>(), [false, true, false]);
+    assert_eq!(given_up(&ledger, &calls[0]).await.as_deref(), Some("lost"));
     assert_eq!(state(ledger.look(key(1)).await), Some(EntryState::Answered("lost".into())));
-    assert_eq!(ledger.give_up(&calls[1], "lost").await.as_deref(), Some("two"));
+    assert_eq!(given_up(&ledger, &calls[1]).await.as_deref(), Some("two"));
     for call in &calls[..2] {
         ledger.told(call.clone());
-        assert_eq!(ledger.give_up(call, "lost").await, None);
+        assert_eq!(given_up(&ledger, call).await, None);
     }
     assert_eq!(state(ledger.look(key(1)).await), Some(EntryState::Sent(Some("lost".into()))));
     // another call has the key by now
     ledger.begin(key(3), None, 2).await.unwrap();
-    assert_eq!(ledger.give_up(&calls[2], "lost").await, None);
+    assert_eq!(given_up(&ledger, &calls[2]).await, None);
     ledger.told(calls[2].clone());
     assert_eq!(state(ledger.look(key(3)).await), Some(EntryState::Started));
+    // what cannot be written down is not taken for told
+    ledger.close().await;
+    assert!(matches!(ledger.give_up(&calls[0], "lost").await, Err(LedgerError::Closed)));
 }
 
 #[tokio::test]
