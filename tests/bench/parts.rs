@@ -13,7 +13,7 @@ mod pipes;
 mod posts;
 pub(crate) mod requests;
 mod served;
-mod session_loop;
+pub(crate) mod session_loop;
 mod stdio_server;
 mod streamable_server;
 mod webhook_loop;

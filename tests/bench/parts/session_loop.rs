@@ -9,8 +9,9 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use serde::{Deserialize, Serialize};
 use testkit::load::Latencies;
 use tokio::{
     task::JoinSet,
@@ -32,8 +33,16 @@ const MCP_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 const ACCEPTED: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
 const VERSION: HeaderValue = HeaderValue::from_static("2025-11-25");
 
-/// How long an answer may take before the whole run fails.
-const PATIENCE: Duration = Duration::from_mins(1);
+/// How long an answer may take before it counts as one that never comes: a hundred times what the slowest take.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What came of a load.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct Answered {
+    pub(crate) calls: Calls,
+    /// How many calls were never answered.
+    pub(crate) lost: u64,
+}
 
 struct SessionLoop {
     posts: Posts,
@@ -42,7 +51,7 @@ struct SessionLoop {
     sent: AtomicU64,
 }
 
-/// Opens the session. Asked [`Request`]s, it answers with [`Calls`].
+/// Opens the session. Asked [`Request`]s, it answers with [`Answered`].
 pub(super) async fn run(url: &str) -> Result<()> {
     let session = Arc::new(SessionLoop::open(url).await?);
     say(&())?;
@@ -72,7 +81,7 @@ impl SessionLoop {
         Ok(session)
     }
 
-    async fn measure(self: Arc<Self>, request: Request) -> Result<Calls> {
+    async fn measure(self: Arc<Self>, request: Request) -> Result<Answered> {
         let Request { in_flight, kind, warm_up, duration } = request;
         let start = Instant::now() + warm_up;
         let end = start + duration;
@@ -80,32 +89,37 @@ impl SessionLoop {
         for _ in 0..in_flight {
             calling.spawn(Arc::clone(&self).call_until(kind, start, end));
         }
-        let (mut made, mut latencies) = (0, Latencies::default());
+        let (mut made, mut latencies, mut lost) = (0, Latencies::default(), 0);
         while let Some(ended) = calling.join_next().await {
-            let (of_one, latencies_of_one) = ended??;
+            let (of_one, latencies_of_one, is_lost) = ended??;
             made += of_one;
             latencies.merge(latencies_of_one);
+            lost += u64::from(is_lost);
         }
-        Ok(Calls::of(made, latencies, duration))
+        Ok(Answered { calls: Calls::of(made, latencies, duration), lost })
     }
 
-    /// Returns how many calls it made, and the latencies of those between start and end.
+    /// Returns how many calls it made, the latencies of those between start and end, and whether it ended with one that was never
+    /// answered.
     async fn call_until(
         self: Arc<Self>,
         kind: Kind,
         start: Instant,
         end: Instant,
-    ) -> Result<(u64, Latencies)> {
+    ) -> Result<(u64, Latencies, bool)> {
         let (mut made, mut latencies) = (0, Latencies::default());
         while Instant::now() < end {
             made += 1;
             let begin = Instant::now();
-            timeout(PATIENCE, self.call(kind)).await.context("no answer came")??;
+            let Ok(answered) = timeout(PATIENCE, self.call(kind)).await else {
+                return Ok((made, latencies, true));
+            };
+            answered?;
             if (start..end).contains(&Instant::now()) {
                 latencies.record(begin.elapsed());
             }
         }
-        Ok((made, latencies))
+        Ok((made, latencies, false))
     }
 
     /// Calls `echo`, and looks whether id and text come back.
