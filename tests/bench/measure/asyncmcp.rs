@@ -98,8 +98,9 @@ impl Driven {
     fn add_figures(&self, report: &mut Report, place: Place) -> Result<()> {
         let named = |what: &str| format!("{}, {what}", self.name);
         let of = |of: fn(&(Calls, f64)) -> f64| median(self.rounds.iter().map(of).collect());
+        report.add(place, named(LOST), float(self.lost), "");
         if self.rounds.is_empty() {
-            return Ok(report.add(place, named(LOST), float(self.lost), ""));
+            return Ok(());
         }
         report.add(place, named("calls a second"), of(|(calls, _)| calls.per_second), "/s");
         report.add(place, named("p50"), of(|(calls, _)| milliseconds(calls.p50)), "ms");
@@ -107,7 +108,6 @@ impl Driven {
         report.add(place, named("CPU time a call"), of(|(_, cpu)| *cpu), "µs");
         let memory = megabytes(usage::resident_bytes(self.process)?);
         report.add(place, named("memory afterwards"), memory, "MB");
-        report.add(place, named(LOST), float(self.lost), "");
         Ok(())
     }
 }
