@@ -4,12 +4,12 @@ use anyhow::{Context as _, Result};
 use e2e::{
     http::{Session, text},
     kind::Kind,
-    process::{gone, kill},
+    process::{PATIENCE, gone, kill},
     stories,
     world::World,
 };
 use serde_json::json;
-use tokio::task::JoinSet;
+use tokio::{task::JoinSet, time::timeout};
 
 stories! {
     a_server_that_dies_ends_its_call_with_its_last_words: worker;
@@ -92,6 +92,13 @@ async fn a_drained_worker_answers_what_is_in_flight(kind: Kind) -> Result<()> {
     let (running, mut slow) = (session.clone(), JoinSet::new());
     slow.spawn(async move { running.answer(json!(1), "slow", json!({"seconds": 3})).await });
     let child = session.answer(json!(2), "process", json!({})).await?;
+    // the slow one may come second
+    let worker = world.far_end.worker()?;
+    timeout(PATIENCE, async {
+        while worker.metric("mcp_proxy_exchanges_in_flight", "").await? < 1.0 {}
+        anyhow::Ok(())
+    })
+    .await??;
     world.far_end.server.process().terminate().await?;
     let answer = slow.join_next().await.context("a call")???;
     assert!(text(&answer).is_some(), "it was cut off: {answer}");
